@@ -1,0 +1,1 @@
+"""What any process of ours needs to serve: settings, telemetry, health, errors, drain."""

@@ -1,0 +1,120 @@
+"""The outcomes that are not success: one type each, no wire format.
+
+Logic raises these; `serving.rendering` turns them into gRPC statuses. What a
+caller may read is `message`, `reason` and `retry_after`. The cause (`raise …
+from cause`) is for the log alone.
+
+    ServiceError
+    ├── Unauthenticated
+    ├── PermissionDenied
+    ├── InvalidArgument
+    ├── QuotaExceeded
+    ├── Aborted
+    ├── FailedPrecondition
+    ├── Unavailable
+    └── Internal
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+DOMAIN = "live-token"
+"""The `domain` of every google.rpc.ErrorInfo of ours (AIP-193)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """A field of the request, in the caller's spelling, and what it must be."""
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaViolation:
+    """A limit that was met, by name and in words."""
+
+    subject: str
+    description: str
+
+
+class ServiceError(Exception):
+    """An outcome that is not success.
+
+    `message` is a fixed sentence for people; `reason` an UPPER_SNAKE word for
+    programs; `retry_after` seconds, where waiting helps.
+    """
+
+    reason: ClassVar[str] = "INTERNAL"
+    message: str = "Something went wrong on our side."
+    retry_after: float | None = None
+
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        if message is not None:
+            self.message = message
+        if retry_after is not None:
+            self.retry_after = retry_after
+        super().__init__(self.message)
+
+
+class Unauthenticated(ServiceError):
+    """The caller did not prove who it is."""
+
+    reason = "UNAUTHENTICATED"
+    message = "The request has no valid credentials."
+
+
+class PermissionDenied(ServiceError):
+    """The caller is known, and may not."""
+
+    reason = "PERMISSION_DENIED"
+    message = "You may not do this."
+
+
+class InvalidArgument(ServiceError):
+    """A field of the request is not what it must be."""
+
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, description: str) -> None:
+        super().__init__(f"{field}: {description}")
+        self.violation = FieldViolation(field, description)
+
+
+class QuotaExceeded(ServiceError):
+    """The caller has had what it may have, for now."""
+
+    reason = "RATE_LIMIT_EXCEEDED"
+
+    def __init__(
+        self, message: str, violation: QuotaViolation, *, retry_after: float | None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.violation = violation
+
+
+class Aborted(ServiceError):
+    """Somebody else is at the same work; the same request may pass later."""
+
+    reason = "ABORTED"
+
+
+class FailedPrecondition(ServiceError):
+    """The request contradicts an earlier one; repeating it cannot help."""
+
+    reason = "FAILED_PRECONDITION"
+
+
+class Unavailable(ServiceError):
+    """A dependency is away, slow or full; the same request may pass later."""
+
+    reason = "UNAVAILABLE"
+    retry_after = 1.0
+
+
+class Internal(ServiceError):
+    """Our fault, and waiting does not help."""
+
+    reason = "INTERNAL"

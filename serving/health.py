@@ -1,0 +1,59 @@
+"""Health that tells the truth: a service serves while all it depends on does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grpc_health.v1 import health, health_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SERVING = "SERVING"
+UNKNOWN = "UNKNOWN"
+
+
+class HealthBoard:
+    """What a process depends on, and so whether its services serve.
+
+    A dependency is `SERVING`, or the reason why it is not; `UNKNOWN` until it
+    is first reported. `servicer` answers grpc.health.v1, `Watch` included.
+    """
+
+    def __init__(self, services: Iterable[str], dependencies: Iterable[str] = ()) -> None:
+        """Keep the health of `services`, which all need all of `dependencies`."""
+        self.servicer = health.aio.HealthServicer()
+        self._services = ("", *services)
+        self._states = dict.fromkeys(dependencies, UNKNOWN)
+
+    @property
+    def states(self) -> Mapping[str, str]:
+        """Each dependency's state."""
+        return dict(self._states)
+
+    @property
+    def serving(self) -> bool:
+        """Whether every dependency serves."""
+        return all(state == SERVING for state in self._states.values())
+
+    async def open(self) -> None:
+        """Publish the first state; to be called before the server starts."""
+        await self._publish()
+
+    async def report(self, dependency: str, state: str) -> bool:
+        """Note a dependency's state; return whether that is news."""
+        if self._states[dependency] == state:
+            return False
+        self._states[dependency] = state
+        await self._publish()
+        return True
+
+    async def drain(self) -> None:
+        """Say NOT_SERVING from now on, whatever is reported."""
+        await self.servicer.enter_graceful_shutdown()
+
+    async def _publish(self) -> None:
+        status = health_pb2.HealthCheckResponse.ServingStatus
+        state = status.SERVING if self.serving else status.NOT_SERVING
+        for service in self._services:
+            await self.servicer.set(service, state)

@@ -1,0 +1,110 @@
+"""Structured logs: JSON lines for machines, colours for a terminal."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from opentelemetry import trace
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+_TOKEN = re.compile(r"auth_tokens/[^\s\"'&]+")
+
+
+class LogLevel(StrEnum):
+    """How much is said."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How it is said. `auto`: `console` in a terminal, else `json`."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def redact(text: str) -> str:
+    """Return `text` without Gemini tokens: a second net, for foreign messages."""
+    return _TOKEN.sub("auth_tokens/[redacted]", text)
+
+
+def configure(
+    service: str, level: LogLevel = LogLevel.INFO, log_format: LogFormat = LogFormat.AUTO
+) -> None:
+    """Send what is logged, through structlog or logging, to standard error."""
+    pipeline: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        lambda _logger, _method, event: {"service": service, **event},
+        _add_trace_id,
+    ]
+    if log_format is LogFormat.JSON or (log_format is LogFormat.AUTO and not sys.stderr.isatty()):
+        ending: list[Processor] = [
+            structlog.processors.ExceptionRenderer(
+                # Without locals: they hold credentials.
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
+            _redact_values,
+            structlog.processors.JSONRenderer(ensure_ascii=True),
+        ]
+    else:
+        ending = [
+            _redact_values,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=pipeline,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name in ("aiohttp.access", "google_genai", "httpx", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # these quote URLs and bodies
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *pipeline,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = format(context.trace_id, "032x")
+        event["span_id"] = format(context.span_id, "016x")
+    return event
+
+
+def _redact_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    redacted: dict[str, Any] = _redacted(dict(event))
+    return redacted
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case str():
+            return redact(value) if "auth_tokens/" in value else value
+        case dict():
+            return {key: _redacted(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_redacted(item) for item in value]
+        case _:
+            return value

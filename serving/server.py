@@ -1,0 +1,93 @@
+"""A gRPC server that starts loudly and stops softly."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from serving.process import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+    from serving.health import HealthBoard
+
+log = structlog.get_logger(__name__)
+
+_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.so_reuseport", 0),  # two servers on one port would both start, unseen
+    ("grpc.max_concurrent_streams", 100),  # bounds what one connection can start and reset
+    ("grpc.max_receive_message_length", 256 * 1024),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 16 * 1024),
+]
+
+
+@asynccontextmanager
+async def grpc_server(
+    addresses: Sequence[str],
+    add_services: Callable[[grpc.aio.Server], None],
+    *,
+    health: HealthBoard,
+    services: Iterable[str],
+    interceptors: Sequence[grpc.aio.ServerInterceptor],
+    grace: float,
+) -> AsyncIterator[grpc.aio.Server]:
+    """Serve while the block runs; on the way out drain for `grace` seconds.
+
+    Raises:
+        StartError: An address that cannot be listened on.
+
+    """
+    server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
+    add_services(server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    reflection.enable_server_reflection(
+        (*services, "grpc.health.v1.Health", reflection.SERVICE_NAME), server
+    )
+    for address in addresses:
+        await _listen(server, address)
+    await health.open()
+    await server.start()
+    log.info("listening", addresses=list(addresses))
+    try:
+        yield server
+    finally:
+        await health.drain()
+        await server.stop(grace)
+
+
+async def _listen(server: grpc.aio.Server, address: str) -> None:
+    path = Path(address.removeprefix("unix:")) if address.startswith("unix:") else None
+    if path is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if await _answers(path):  # binding would take the socket from its owner, unseen
+            raise StartError(f"cannot listen on {address}: another process does")
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise StartError(f"cannot listen on {address}: {_why(address)}") from error
+    if path is not None:
+        path.chmod(0o600)  # grpc makes it 0755, whatever the umask
+
+
+def _why(address: str) -> str:
+    if address.startswith("unix:"):
+        return "the path cannot be used as a socket"
+    return "the port is in use, or the address is not this machine's"
+
+
+async def _answers(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    return True

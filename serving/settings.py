@@ -1,0 +1,131 @@
+"""Typed settings from the environment, checked before anything starts.
+
+A setting that cannot be read stops the start with one line that names it;
+nothing falls back silently. A secret `NAME` can also be given as `NAME_FILE`,
+the path of a file that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError as SourceError,
+)
+
+from serving.logs import LogFormat, LogLevel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
+S = TypeVar("S", bound="Settings")
+
+
+class SettingsError(Exception):
+    """A setting that cannot be read; the message names it and is one line."""
+
+
+def _split(value: object) -> object:
+    return (
+        tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+    )
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Several values in one variable, by commas; spaces around them do not count."""
+
+
+def variable(name: str, default: Any = ..., **constraints: Any) -> Any:
+    """Declare a setting by the name of its environment variable."""
+    return Field(default, validation_alias=name, **constraints)
+
+
+class Settings(BaseSettings):
+    """The settings that every process has. Fields are read once and never change."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        case_sensitive=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+        populate_by_name=True,
+        allow_inf_nan=False,
+    )
+
+    log_level: LogLevel = variable("LOG_LEVEL", LogLevel.INFO)
+    log_format: LogFormat = variable("LOG_FORMAT", LogFormat.AUTO)
+    drain_seconds: float = variable("DRAIN_SECONDS", 5.0, ge=0, le=600)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - files are not read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - *_FILE instead
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment, then the files it names."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads a secret from the file that `<NAME>_FILE` names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        name = str(field.validation_alias or field_name)
+        path = os.environ.get(f"{name}_FILE")
+        if path is None or not _is_secret(field):
+            return None, name, False
+        if name in os.environ:
+            raise SettingsError(f"{name}_FILE: {name} is set as well; set one of them")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), name, False
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise SettingsError(f"{name}_FILE: cannot read the file: {why}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        values = (
+            self.get_field_value(field, name)
+            for name, field in self.settings_cls.model_fields.items()
+        )
+        return {name: value for value, name, _ in values if value is not None}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def load(settings_type: type[S]) -> S:
+    """Read settings from the environment.
+
+    Raises:
+        SettingsError: The first setting that cannot be read.
+
+    """
+    try:
+        return settings_type()
+    except ValidationError as error:
+        raise SettingsError(_first_line(error.errors()[0])) from None
+    except SourceError as error:
+        raise SettingsError(str(error).splitlines()[0]) from None
+
+
+def _first_line(problem: Mapping[str, Any]) -> str:
+    message: str = problem["msg"].removeprefix("Value error, ").splitlines()[0]
+    if not problem["loc"]:  # a check of several settings together names them itself
+        return message
+    name = problem["loc"][0]
+    missing = problem["type"] == "missing"
+    return f"{name}: {'must be set' if missing else message}"
