@@ -53,7 +53,7 @@ class HealthBoard:
         await self.servicer.enter_graceful_shutdown()
 
     async def _publish(self) -> None:
-        status = health_pb2.HealthCheckResponse.ServingStatus
-        state = status.SERVING if self.serving else status.NOT_SERVING
+        answer = health_pb2.HealthCheckResponse
+        state = answer.SERVING if self.serving else answer.NOT_SERVING
         for service in self._services:
             await self.servicer.set(service, state)

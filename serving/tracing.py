@@ -23,6 +23,7 @@ RPC_SYSTEM = "rpc.system.name"
 RPC_METHOD = "rpc.method"
 RPC_STATUS = "rpc.response.status_code"
 ERROR_TYPE = "error.type"
+DECISION = "live_token.decision"
 DECISION_ID = "live_token.decision_id"
 REASON = "live_token.reason"
 

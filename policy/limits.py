@@ -1,0 +1,109 @@
+"""The arithmetic of quotas: pure functions of what was charged, and of now.
+
+All times are milliseconds since the Unix epoch. A charge at `t` counts in the
+window of `w` milliseconds while `now < t + w`: at `t + w`, to the millisecond,
+its place is free again. The worked example is in docs/quota.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+
+
+class Limit(StrEnum):
+    """Which limit refused."""
+
+    TOKENS_PER_HOUR = "tokens_per_hour"
+    TOKENS_PER_DAY = "tokens_per_day"
+    COOLDOWN = "cooldown"
+    CONCURRENT_SESSIONS = "concurrent_sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one user may have."""
+
+    tokens_per_hour: int = 10
+    tokens_per_day: int = 100
+    cooldown_ms: int = 300_000
+    """Between two issues; 0: off."""
+    concurrent_sessions: int = 0
+    """Unexpired tokens at a time; 0: off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Tokens that count against a user, issued or about to be."""
+
+    at: int
+    """When they were issued, or, while their mint is under way, reserved."""
+    expires: tuple[int, ...]
+    """When each of them expires."""
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A limit that refuses, and from when on it would not. None: never."""
+
+    limit: Limit
+    value: int
+    next_allowed_at: int | None
+
+
+def refusal(spends: Sequence[Spend], count: int, limits: Limits, now: int) -> Verdict | None:
+    """Return the strictest limit that refuses `count` more tokens, or None.
+
+    `spends` are in order of time. The strictest is the one that refuses longest.
+    """
+    return max(
+        _refusals(spends, count, limits, now),
+        key=lambda v: float("inf") if v.next_allowed_at is None else v.next_allowed_at,
+        default=None,
+    )
+
+
+def _refusals(spends: Sequence[Spend], count: int, limits: Limits, now: int) -> Iterable[Verdict]:
+    hour, day = limits.tokens_per_hour, limits.tokens_per_day
+    slots = [(spend.at + HOUR_MS, spend.count) for spend in spends]
+    if (opens := _opens(slots, count, hour, now)) != now:
+        yield Verdict(Limit.TOKENS_PER_HOUR, hour, opens)
+    slots = [(spend.at + DAY_MS, spend.count) for spend in spends]
+    if (opens := _opens(slots, count, day, now)) != now:
+        yield Verdict(Limit.TOKENS_PER_DAY, day, opens)
+    if spends and now < (opens_at := spends[-1].at + limits.cooldown_ms):
+        yield Verdict(Limit.COOLDOWN, limits.cooldown_ms, opens_at)
+    if sessions := limits.concurrent_sessions:
+        slots = sorted((expiry, 1) for spend in spends for expiry in spend.expires)
+        if (opens := _opens(slots, count, sessions, now)) != now:
+            yield Verdict(Limit.CONCURRENT_SESSIONS, sessions, opens)
+
+
+def _opens(slots: Sequence[tuple[int, int]], count: int, size: int, now: int) -> int | None:
+    """Return when `count` more fit into `size` places, of which some are taken.
+
+    A slot is (when it is given back, how many places it holds), in order of time.
+    """
+    if count > size:
+        return None
+    taken = sum(places for until, places in slots if until > now)
+    opens = now
+    for until, places in slots:
+        if taken + count <= size:
+            break
+        if until > now:
+            taken -= places
+            opens = until
+    return opens
