@@ -18,7 +18,6 @@ from cause`) is for the log alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 DOMAIN = "live-token"
 """The `domain` of every google.rpc.ErrorInfo of ours (AIP-193)."""
@@ -47,7 +46,7 @@ class ServiceError(Exception):
     programs; `retry_after` seconds, where waiting helps.
     """
 
-    reason: ClassVar[str] = "INTERNAL"
+    reason: str = "INTERNAL"
     message: str = "Something went wrong on our side."
     retry_after: float | None = None
 

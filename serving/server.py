@@ -65,23 +65,35 @@ async def grpc_server(
 
 
 async def _listen(server: grpc.aio.Server, address: str) -> None:
-    path = Path(address.removeprefix("unix:")) if address.startswith("unix:") else None
-    if path is not None:
+    if address.startswith("unix:"):
+        path = Path(address.removeprefix("unix:"))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if await _answers(path):  # binding would take the socket from its owner, unseen
             raise StartError(f"cannot listen on {address}: another process does")
+        _bind(server, address)
+        path.chmod(0o600)  # noqa: ASYNC240 - grpc makes it 0755, whatever the umask
+    else:
+        await _probe(address)
+        _bind(server, address)
+
+
+def _bind(server: grpc.aio.Server, address: str) -> None:
     try:
         server.add_insecure_port(address)
     except RuntimeError as error:
-        raise StartError(f"cannot listen on {address}: {_why(address)}") from error
-    if path is not None:
-        path.chmod(0o600)  # grpc makes it 0755, whatever the umask
+        raise StartError(f"cannot listen on {address}") from error
 
 
-def _why(address: str) -> str:
-    if address.startswith("unix:"):
-        return "the path cannot be used as a socket"
-    return "the port is in use, or the address is not this machine's"
+async def _probe(address: str) -> None:
+    """Bind once ourselves: grpc tells that it could not, but not why."""
+    host, _, port = address.rpartition(":")
+    try:
+        probe = await asyncio.start_server(lambda _r, _w: None, host.strip("[]"), int(port))
+    except (OSError, ValueError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not HOST:PORT"
+        raise StartError(f"cannot listen on {address}: {why}") from error
+    probe.close()
+    await probe.wait_closed()
 
 
 async def _answers(path: Path) -> bool:

@@ -1,0 +1,88 @@
+"""The token service: `tokenservice`, or `python -m tokenservice`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import warnings
+from contextlib import AsyncExitStack
+from typing import NoReturn
+
+from google.genai import errors as genai_errors
+
+from serving.channel import open_channel
+from serving.clock import steady_clock
+from serving.health import HealthBoard
+from serving.interceptor import RequestInterceptor
+from serving.process import run
+from serving.server import grpc_server
+from tokenservice.authenticate import Authenticator
+from tokenservice.gemini import GeminiMinter, gemini_client
+from tokenservice.issuer import Issuer
+from tokenservice.policy_client import PolicyClient
+from tokenservice.seal import KEY_BYTES, Sealer
+from tokenservice.service import TokenService
+from tokenservice.settings import TokenServiceSettings
+from tokenservice.v1 import tokenservice_pb2_grpc
+from tokenservice.watch import GEMINI, POLICY, watch_gemini, watch_policy
+
+SERVICE = "tokenservice.v1.TokenService"
+_UNTRACED = frozenset({f"/{SERVICE}/GetHealth"})
+
+
+def main() -> NoReturn:
+    """Run until told to stop."""
+    warnings.simplefilter("ignore", genai_errors.ExperimentalWarning)  # we know, and pin it
+    run("tokenservice", TokenServiceSettings, serve)
+
+
+async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
+    """Compose the service and serve until `stop`."""
+    clock = steady_clock()
+    health = HealthBoard([SERVICE], [POLICY, GEMINI])
+    async with AsyncExitStack() as stack:
+        channel = await stack.enter_async_context(open_channel(settings.policy_target))
+        client = await stack.enter_async_context(gemini_client(settings.gemini))
+        minter = GeminiMinter(client, settings.gemini)
+        policy = PolicyClient(channel, timeout=settings.policy_timeout_ms / 1000)
+        # Without a key that replicas share, a repeat is answered by this process alone.
+        sealer = Sealer(settings.seal_key_bytes or secrets.token_bytes(KEY_BYTES))
+        issuer = Issuer(policy, minter, sealer, clock)
+        stack.push_async_callback(issuer.drain)
+        authenticator = Authenticator(
+            settings.jwt_secret.get_secret_value().encode(),
+            clock,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+        )
+        service = TokenService(
+            authenticator=authenticator,
+            terms=settings.terms,
+            issuer=issuer,
+            policy=policy,
+            health=health,
+            clock=clock,
+            deadline=settings.deadline_ms / 1000,
+        )
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        watchers = (
+            tasks.create_task(watch_policy(channel, health)),
+            tasks.create_task(watch_gemini(minter, health, settings.gemini_probe_seconds)),
+        )
+        async with grpc_server(
+            settings.listen,
+            lambda server: tokenservice_pb2_grpc.add_TokenServiceServicer_to_server(
+                service, server
+            ),
+            health=health,
+            services=[SERVICE],
+            interceptors=[RequestInterceptor(_UNTRACED)],
+            grace=settings.drain_seconds,
+        ):
+            await stop.wait()
+        for watcher in watchers:
+            watcher.cancel()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The outcomes of issuing that are not a token, beyond those of `serving.errors`.
+
+QuotaExceeded      ← RateLimitExceeded
+InvalidArgument    ← ModelNotAllowed, CustomInstructionNotAllowed
+Aborted            ← IdempotencyKeyInUse
+FailedPrecondition ← IdempotencyKeyReused
+Unavailable        ← PolicyUnavailable, UpstreamUnavailable, NotServing
+Internal           ← UpstreamMisconfigured
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serving import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class RateLimitExceeded(errors.QuotaExceeded):
+    """A quota or the cooldown. Clients look for the first words of the message."""
+
+    reason = "RATE_LIMIT_EXCEEDED"
+
+
+class ModelNotAllowed(errors.InvalidArgument):
+    """The model is not on the list, or unknown: one answer for both."""
+
+    reason = "MODEL_NOT_ALLOWED"
+
+
+class CustomInstructionNotAllowed(errors.InvalidArgument):
+    """Custom instructions are switched off."""
+
+    reason = "CUSTOM_INSTRUCTION_NOT_ALLOWED"
+
+
+class IdempotencyKeyInUse(errors.Aborted):
+    """Another attempt at the same request is at work."""
+
+    reason = "IDEMPOTENCY_KEY_IN_USE"
+    message = "A request with this idempotency key is still in progress."
+
+
+class IdempotencyKeyReused(errors.FailedPrecondition):
+    """The key came with another content before."""
+
+    reason = "IDEMPOTENCY_KEY_REUSED"
+    message = "This idempotency key was used for a different request."
+
+
+class PolicyUnavailable(errors.Unavailable):
+    """No decision, no token."""
+
+    reason = "POLICY_UNAVAILABLE"
+    message = "Tokens cannot be issued now: the policy service is not available."
+
+
+class UpstreamUnavailable(errors.Unavailable):
+    """Gemini is away, slow, or over quota."""
+
+    reason = "UPSTREAM_UNAVAILABLE"
+    message = "Tokens cannot be issued now: Gemini is not available."
+
+
+class UpstreamMisconfigured(errors.Internal):
+    """Gemini refuses for our fault: key, project, or what we lock."""
+
+    reason = "UPSTREAM_MISCONFIGURED"
+    message = "Tokens cannot be issued: the service is misconfigured."
+
+
+class NotServing(errors.Unavailable):
+    """A dependency is not serving, so no token could be issued."""
+
+    def __init__(self, dependencies: Mapping[str, str]) -> None:
+        """Name those of `dependencies` (name → reason) that are not serving."""
+        names = ", ".join(sorted(dependencies))
+        super().__init__(f"Tokens cannot be issued now; not serving: {names}.")
+        self.dependencies = dependencies
+        only_policy = set(dependencies) == {"policy"}
+        self.reason = PolicyUnavailable.reason if only_policy else UpstreamUnavailable.reason

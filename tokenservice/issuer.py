@@ -1,0 +1,114 @@
+"""The transaction that issues a token: reserve, mint, commit, deliver."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from tokenservice.errors import PolicyUnavailable
+from tokenservice.policy_port import Attempt
+from tokenservice.seal import BrokenSeal, Minted
+
+if TYPE_CHECKING:
+    from serving.clock import Clock
+    from tokenservice.deadline import Deadline
+    from tokenservice.grant import Grant
+    from tokenservice.policy_port import Policy, Replay, Usage
+    from tokenservice.principal import Principal
+    from tokenservice.seal import Sealer
+    from tokenservice.token import EphemeralToken, Lifetime
+
+log = structlog.get_logger(__name__)
+
+_COMMIT_SECONDS = 0.5
+"""What minting leaves of the deadline, so that a token in hand can be committed."""
+
+
+class Minter(Protocol):
+    """Makes tokens."""
+
+    async def mint(self, grant: Grant, lifetime: Lifetime, deadline: Deadline) -> EphemeralToken:
+        """Return a token locked to `grant`, or raise an outcome of `tokenservice.errors`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token that may be delivered."""
+
+    token: EphemeralToken
+    lifetime: Lifetime
+    usage: Usage
+    decision_id: str
+
+
+class Issuer:
+    """Issues tokens. A charge is final exactly when its token may be delivered."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        minter: Minter,
+        sealer: Sealer,
+        clock: Clock,
+    ) -> None:
+        """Ask `policy`, make tokens with `minter`, leave them sealed by `sealer` for a repeat."""
+        self._policy = policy
+        self._minter = minter
+        self._sealer = sealer
+        self._clock = clock
+        self._at_work: set[asyncio.Task[IssuedToken]] = set()
+
+    async def issue(
+        self, principal: Principal, grant: Grant, request_id: str, deadline: Deadline
+    ) -> IssuedToken:
+        """Issue a token, or raise why not.
+
+        A caller who hangs up does not stop what has begun: mint and commit run
+        on, and a repeat with the same request id finds their token.
+        """
+        attempt = Attempt(
+            subject=principal.subject,
+            request_id=request_id or uuid.uuid4().hex,
+            owner=secrets.token_bytes(8),
+            fingerprint=grant.fingerprint,
+        )
+        task = asyncio.create_task(self._transact(attempt, grant, deadline))
+        self._at_work.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for what has begun. Each of it ends by its own deadline."""
+        await asyncio.gather(*self._at_work, return_exceptions=True)
+
+    async def _transact(self, attempt: Attempt, grant: Grant, deadline: Deadline) -> IssuedToken:
+        lifetime = grant.lifetime(self._clock())
+        async with self._policy.reservation(attempt, deadline) as reservation:
+            if reservation.replay is not None:
+                return self._again(reservation.replay, attempt, reservation.decision_id)
+            token = await self._minter.mint(grant, lifetime, deadline.earlier(_COMMIT_SECONDS))
+            minted = Minted(token, lifetime)
+            usage = await reservation.commit(
+                [lifetime.expires_at],
+                self._sealer.seal(minted, attempt.subject, attempt.request_id),
+                lifetime.session_start_until,
+            )
+            return IssuedToken(token, lifetime, usage, reservation.decision_id)
+
+    def _again(self, replay: Replay, attempt: Attempt, decision_id: str) -> IssuedToken:
+        try:
+            minted = self._sealer.open(replay.sealed_result, attempt.subject, attempt.request_id)
+        except BrokenSeal as error:  # sealed by a replica with another key
+            raise PolicyUnavailable from error
+        return IssuedToken(minted.token, minted.lifetime, replay.usage, decision_id)
+
+    def _done(self, task: asyncio.Task[IssuedToken]) -> None:
+        self._at_work.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, even where the caller has gone

@@ -1,0 +1,21 @@
+"""Who calls, once that is proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whose credentials were verified. The credentials are gone by now."""
+
+    subject: str = field(repr=False)  # personal data: not for logs
+    operator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedCredentials:
+    """What a caller sent to prove who it is."""
+
+    authorization: tuple[str, ...] = field(default=(), repr=False)
+    api_key: tuple[str, ...] = field(default=(), repr=False)

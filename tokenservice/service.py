@@ -1,0 +1,109 @@
+"""tokenservice.v1.TokenService: who, allowed, made, answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from serving.errors import PermissionDenied
+from serving.health import SERVING
+from tokenservice import wire
+from tokenservice.deadline import Deadline
+from tokenservice.errors import NotServing
+from tokenservice.principal import UnverifiedCredentials
+from tokenservice.v1 import tokenservice_pb2 as pb, tokenservice_pb2_grpc
+
+if TYPE_CHECKING:
+    import grpc
+
+    from serving.clock import Clock
+    from serving.health import HealthBoard
+    from tokenservice.authenticate import Authenticator
+    from tokenservice.grant import Terms
+    from tokenservice.issuer import Issuer
+    from tokenservice.policy_port import Policy
+    from tokenservice.principal import Principal
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
+    """Issues tokens to whom policy allows."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        terms: Terms,
+        issuer: Issuer,
+        policy: Policy,
+        health: HealthBoard,
+        clock: Clock,
+        deadline: float,
+    ) -> None:
+        """Give no call more than `deadline` seconds, whatever its caller allows."""
+        self._authenticator = authenticator
+        self._terms = terms
+        self._issuer = issuer
+        self._policy = policy
+        self._health = health
+        self._clock = clock
+        self._started_at = clock()
+        self._deadline = deadline
+
+    async def CreateToken(
+        self, request: pb.CreateTokenRequest, context: Context
+    ) -> pb.CreateTokenResponse:
+        """Issue one token."""
+        principal = self._principal(context)
+        grant = self._terms.grant(wire.token_request(request))
+        issued = await self._issuer.issue(
+            principal, grant, request.request_id, self._deadline_of(context)
+        )
+        return wire.token_response(issued, grant, self._terms.api_version)
+
+    async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
+        """Tell the caller's usage."""
+        principal = self._principal(context)
+        usage = await self._policy.usage(principal.subject, self._deadline_of(context))
+        return pb.GetUsageResponse(data=wire.usage_message(usage))
+
+    async def GetHealth(
+        self, request: pb.GetHealthRequest, context: Context
+    ) -> pb.GetHealthResponse:
+        """Tell whether tokens can be issued."""
+        states = self._health.states
+        if not self._health.serving:
+            raise NotServing({name: s for name, s in states.items() if s != SERVING})
+        return pb.GetHealthResponse(data=pb.Health(status=SERVING, dependencies=states))
+
+    async def GetConfig(
+        self, request: pb.GetConfigRequest, context: Context
+    ) -> pb.GetConfigResponse:
+        """Tell the limits and models in force."""
+        principal = self._principal(context)
+        usage = await self._policy.usage(principal.subject, self._deadline_of(context))
+        return pb.GetConfigResponse(data=wire.config_message(self._terms, usage.quota))
+
+    async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
+        """Tell an operator what the whole service has issued."""
+        if not self._principal(context).operator:
+            raise PermissionDenied("Only operators may read the service's numbers.")
+        stats = await self._policy.stats(self._deadline_of(context))
+        return pb.GetStatsResponse(
+            data=wire.stats_message(stats, uptime_ms=self._clock() - self._started_at)
+        )
+
+    def _principal(self, context: Context) -> Principal:
+        metadata = context.invocation_metadata() or ()
+        return self._authenticator.authenticate(
+            UnverifiedCredentials(
+                authorization=tuple(str(v) for k, v in metadata if k == "authorization"),
+                api_key=tuple(str(v) for k, v in metadata if k == "x-api-key"),
+            )
+        )
+
+    def _deadline_of(self, context: Context) -> Deadline:
+        remaining = cast("float | None", context.time_remaining())  # None: no deadline
+        return Deadline.after(
+            self._deadline if remaining is None else min(self._deadline, remaining)
+        )

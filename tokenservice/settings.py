@@ -1,0 +1,136 @@
+"""What can be configured of tokenservice."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Literal, Self
+
+from pydantic import SecretStr, ValidationError, field_validator, model_validator
+
+from serving.settings import CommaList, Settings, variable
+from tokenservice.authenticate import MIN_SECRET_BYTES
+from tokenservice.gemini import GeminiOptions
+from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms
+from tokenservice.models import Catalogue, catalogue
+from tokenservice.seal import KEY_BYTES
+
+_MAX_LIFETIME_MINUTES = 20 * 60 - 1  # Gemini refuses 20 hours and more
+
+
+class TokenServiceSettings(Settings):
+    """Tokenservice's environment variables; docs/settings.md says the same at length."""
+
+    listen: CommaList = variable(
+        "TOKENSERVICE_LISTEN", ("unix:.run/tokenservice.sock", "127.0.0.1:50051"), min_length=1
+    )
+    policy_target: str = variable("TOKENSERVICE_POLICY_TARGET", "unix:.run/policy.sock")
+    policy_timeout_ms: int = variable("TOKENSERVICE_POLICY_TIMEOUT_MS", 500, ge=10, le=10_000)
+    deadline_ms: int = variable("TOKENSERVICE_DEADLINE_MS", 8_000, ge=1_000, le=25_000)
+    seal_key: SecretStr | None = variable("TOKENSERVICE_SEAL_KEY", None)
+
+    jwt_secret: SecretStr = variable("LIVE_API_JWT_SECRET")
+    jwt_issuer: str | None = variable("LIVE_API_JWT_ISSUER", None)
+    jwt_audience: str | None = variable("LIVE_API_JWT_AUDIENCE", None)
+
+    gemini_api_key: SecretStr = variable("GEMINI_API_KEY", min_length=1)
+    gemini_api_version: Literal["v1alpha", "v1beta"] = variable("GEMINI_API_VERSION", "v1beta")
+    gemini_base_url: str | None = variable("GOOGLE_GEMINI_BASE_URL", None, pattern="^https?://")
+    gemini_attempt_timeout_ms: int = variable("GEMINI_ATTEMPT_TIMEOUT_MS", 4_000, ge=100)
+    gemini_attempts: int = variable("GEMINI_ATTEMPTS", 2, ge=1, le=5)
+    gemini_probe_seconds: float = variable("GEMINI_PROBE_SECONDS", 30, gt=0)
+
+    duration_minutes: int = variable("LIVE_API_TOKEN_DURATION_MINUTES", 30, ge=1)
+    max_duration_minutes: int = variable(
+        "LIVE_API_MAX_TOKEN_DURATION_MINUTES", 60, ge=1, le=_MAX_LIFETIME_MINUTES
+    )
+    start_window_minutes: int = variable(
+        "LIVE_API_SESSION_START_WINDOW_MINUTES", 2, ge=1, le=_MAX_LIFETIME_MINUTES
+    )
+    default_model: str = variable("LIVE_API_DEFAULT_MODEL", "gemini-3.8-live")
+    allowed_models: CommaList = variable(
+        "LIVE_API_ALLOWED_MODELS",
+        ("gemini-3.8-live", "gemini-3.8-live-extended-thinking"),
+        min_length=1,
+    )
+    custom_instructions: bool = variable("LIVE_API_ALLOW_CUSTOM_INSTRUCTIONS", False)  # noqa: FBT003 - a default
+    default_instruction: str = variable(
+        "LIVE_API_DEFAULT_SYSTEM_INSTRUCTION",
+        "You are a helpful assistant.",
+        min_length=1,
+        max_length=MAX_INSTRUCTION_CHARS,
+    )
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes")
+        return value
+
+    @field_validator("seal_key")
+    @classmethod
+    def _a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(_decoded(value)) != KEY_BYTES:
+            raise ValueError(f"must be {KEY_BYTES} bytes in base64")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.duration_minutes > self.max_duration_minutes:
+            raise ValueError(
+                "LIVE_API_TOKEN_DURATION_MINUTES: "
+                "must not be more than LIVE_API_MAX_TOKEN_DURATION_MINUTES"
+            )
+        self.catalogue  # noqa: B018 - raises if the models contradict each other
+        return self
+
+    @property
+    def terms(self) -> Terms:
+        """What may be granted."""
+        return Terms(
+            catalogue=self.catalogue,
+            default_duration_minutes=self.duration_minutes,
+            max_duration_minutes=self.max_duration_minutes,
+            start_window_minutes=self.start_window_minutes,
+            custom_instructions=self.custom_instructions,
+            default_instruction=self.default_instruction,
+            api_version=self.gemini_api_version,
+        )
+
+    @property
+    def gemini(self) -> GeminiOptions:
+        """How to reach Gemini."""
+        return GeminiOptions(
+            api_key=self.gemini_api_key.get_secret_value(),
+            api_version=self.gemini_api_version,
+            base_url=self.gemini_base_url,
+            attempts=self.gemini_attempts,
+            attempt_timeout=self.gemini_attempt_timeout_ms / 1000,
+        )
+
+    @property
+    def seal_key_bytes(self) -> bytes | None:
+        """The key to seal with, if one is set."""
+        return _decoded(self.seal_key) if self.seal_key else None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The allowed models."""
+        try:
+            return catalogue(self.allowed_models, self.default_model)
+        except ValidationError as error:
+            raise ValueError(
+                "LIVE_API_ALLOWED_MODELS: has a name that no model can have"
+            ) from error
+        except ValueError as error:
+            raise ValueError(
+                "LIVE_API_DEFAULT_MODEL: must be one of LIVE_API_ALLOWED_MODELS"
+            ) from error
+
+
+def _decoded(key: SecretStr) -> bytes:
+    try:
+        return base64.b64decode(key.get_secret_value(), validate=True)
+    except binascii.Error:
+        return b""
