@@ -1,0 +1,31 @@
+"""Start the gateway."""
+
+import asyncio
+
+import structlog
+
+from gateway import http_server
+from gateway.app import make_app
+from gateway.settings import GatewaySettings
+from serving import process
+from serving.channel import open_channel
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
+    """Serve until `stop`, then drain."""
+    listener = http_server.listen(settings.host, settings.port)
+    async with open_channel(settings.tokenservice_target) as channel:
+        host, port, *_ = listener.getsockname()
+        log.info("serving", address=f"{host}:{port}", target=settings.tokenservice_target)
+        await http_server.serve(make_app(settings, channel), listener, settings, stop)
+
+
+def main() -> None:
+    """Run the gateway until SIGTERM or SIGINT."""
+    process.run("gateway", GatewaySettings, serve)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The gateway as an ASGI application, put together from its parts."""
+
+import grpc
+from starlette.types import ASGIApp
+
+from gateway import forwarding
+from gateway.envelope import V2Envelope
+from gateway.observing import Observed
+from gateway.settings import GatewaySettings
+from gateway.tracing import TracedCaller
+from gateway.transcoding.asgi import Transcoder
+from gateway.transcoding.calling import UnaryCaller
+from gateway.transcoding.router import make_router
+from tokenservice.v1 import tokenservice_pb2
+
+_SERVICE = tokenservice_pb2.DESCRIPTOR.services_by_name["TokenService"]
+_UNTRACED = frozenset({_SERVICE.methods_by_name["GetHealth"].full_name})
+
+
+def make_app(settings: GatewaySettings, channel: grpc.aio.Channel) -> ASGIApp:
+    """Return the application that serves TokenService, reached by `channel`, over HTTP."""
+    router = make_router([_SERVICE])
+    call = UnaryCaller(channel, timeout=settings.rpc_timeout_ms / 1000)
+    transcoder = Transcoder(
+        router,
+        TracedCaller(call, _UNTRACED),
+        V2Envelope(),
+        metadata=forwarding.metadata,
+        prepare=forwarding.idempotency_key,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout=settings.body_timeout_ms / 1000,
+    )
+    return Observed(transcoder, router, _UNTRACED)

@@ -1,0 +1,64 @@
+"""The v2 envelope: what the contract says that all answers look like."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import refusal
+from gateway.transcoding.errors import CallFailedError, RequestError
+from gateway.transcoding.strict_json import Json
+
+_REALM = 'Bearer realm="live-token"'
+
+
+class JsonResponse(Response):
+    """A response whose body is compact JSON."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return `content` as UTF-8."""
+        return json.dumps(
+            content, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).encode()
+
+
+class V2Envelope:
+    """`success` beside the fields of a response; one body for every refusal."""
+
+    def success(self, request: Request, tree: Json) -> Response:
+        """Answer with the fields of a response object."""
+        request.state.code = "OK"
+        fields = tree if isinstance(tree, dict) else {"data": tree}
+        return JsonResponse({"success": True, **fields})
+
+    def refusal(self, request: Request, error: RequestError) -> Response:
+        """Answer a request that is none of this API."""
+        return refuse(request, refusal.of_request(error))
+
+    def failure(self, request: Request, error: CallFailedError) -> Response:
+        """Answer a request whose RPC failed."""
+        return refuse(request, refusal.of_call(error))
+
+
+def refuse(request: Request, refused: refusal.Refusal) -> Response:
+    """Answer with the one body of all refusals, and the headers that go with it."""
+    request.state.code = refused.code
+    headers = dict(refused.headers)
+    if refused.retry_after is not None:
+        headers["Retry-After"] = str(refused.retry_after)
+    if refused.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = _challenge(request.headers)
+    return JsonResponse(
+        refused.body(request.state.request_id), status_code=refused.status, headers=headers
+    )
+
+
+def _challenge(headers: Headers) -> str:
+    """Return the challenge of RFC 6750, 3: with an error only if a token was presented."""
+    presented = "authorization" in headers and "x-api-key" not in headers
+    return f'{_REALM}, error="invalid_token"' if presented else _REALM

@@ -1,0 +1,68 @@
+"""Serve an ASGI application over HTTP/1.1 until told to stop."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.settings import GatewaySettings
+from serving.process import StartError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises StartError, which says what to do, if it cannot."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(
+            (str(address[0]), port), family=family, backlog=1024, reuse_port=False
+        )
+    except OSError as error:
+        why = (
+            "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        )
+        raise StartError(
+            f"{host}:{port} {why}; set GATEWAY_HOST and GATEWAY_PORT to a free address"
+        ) from error
+
+
+async def serve(
+    app: ASGIApp, listener: socket.socket, settings: GatewaySettings, stop: asyncio.Event
+) -> None:
+    """Serve until `stop`, then let what is under way end, for as long as the drain may take."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+    finally:
+        stopping.cancel()
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the process, which has handlers of its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,85 @@
+"""Spans of the gateway: a SERVER span per request, a CLIENT span per RPC.
+
+By the semantic conventions for HTTP and RPC, but for `url.path` and
+`url.query`: what callers write there is theirs, and may be a secret.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from google.protobuf.message import Message
+from opentelemetry.trace import Span
+from starlette.datastructures import Headers
+
+from gateway.transcoding.calling import Caller, Metadata
+from gateway.transcoding.errors import CallFailedError
+from gateway.transcoding.rules import Binding
+from serving import tracing
+
+_CONTEXT_HEADERS = ("traceparent", "tracestate")  # not baggage: the edge trusts none
+_OTHER = "_OTHER"
+_KNOWN_METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
+)
+
+
+def method_name(method: str) -> str:
+    """Return `method` if it is one, for a caller can send any word as its method."""
+    return method if method in _KNOWN_METHODS else _OTHER
+
+
+@contextmanager
+def request_span(method: str, route: str | None, headers: Headers) -> Iterator[Span]:
+    """Serve a request inside a span that continues the caller's trace, if it sent one."""
+    known = method_name(method)
+    attributes = {"http.request.method": known}
+    if route is not None:
+        attributes["http.route"] = route
+    name = known if known != _OTHER else "HTTP"
+    carrier = {
+        header: values[0]
+        for header in _CONTEXT_HEADERS
+        if len(values := headers.getlist(header)) == 1
+    }
+    with tracing.server_span(f"{name} {route}" if route else name, carrier, attributes) as span:
+        yield span
+
+
+def describe(span: Span, *, scheme: str, protocol_version: str, status: int) -> None:
+    """Add to a request's span what is known only at its end."""
+    if not span.is_recording():
+        return
+    span.set_attribute("url.scheme", scheme)
+    span.set_attribute("network.protocol.version", protocol_version)
+    span.set_attribute("http.response.status_code", status)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        tracing.fail(span, str(status))
+
+
+class TracedCaller:
+    """Makes RPCs, each inside a span whose context goes along as metadata."""
+
+    def __init__(self, call: Caller, untraced: frozenset[str] = frozenset()) -> None:
+        """Trace all RPCs but `untraced` (full names, as `package.Service.Method`)."""
+        self._call = call
+        self._untraced = untraced
+
+    async def __call__(self, binding: Binding, request: Message, metadata: Metadata) -> Message:
+        """Return the response. Raises CallFailedError."""
+        if binding.rpc.full_name in self._untraced:
+            return await self._call(binding, request, metadata)
+        name = binding.rpc_path.removeprefix("/")
+        carrier: dict[str, str] = {}
+        attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
+        with tracing.client_span(name, carrier, attributes) as span:
+            context = tuple((key, carrier[key]) for key in _CONTEXT_HEADERS if key in carrier)
+            try:
+                response = await self._call(binding, request, metadata + context)
+            except CallFailedError as error:
+                # For a client, by the RPC conventions, each code but OK is a failure.
+                span.set_attribute(tracing.RPC_STATUS, error.code.name)
+                tracing.fail(span, error.code.name)
+                raise
+            span.set_attribute(tracing.RPC_STATUS, "OK")
+            return response
