@@ -109,7 +109,8 @@ def set_message(message: Message, value: Json, path: str) -> None:
 
 def _convert(message: Message, value: Json, description: str, path: str) -> None:
     try:
-        json_format.ParseDict(value, message)  # type: ignore[arg-type]
+        pool = type_of(message).file.pool
+        json_format.ParseDict(value, message, descriptor_pool=pool)  # type: ignore[arg-type]
     except (json_format.ParseError, ValueError, TypeError, AttributeError, OverflowError):
         raise InvalidRequestError(description, field=path) from None
 

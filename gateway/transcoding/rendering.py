@@ -6,6 +6,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.transcoding.messages import type_of
 from gateway.transcoding.rules import Binding
 from gateway.transcoding.strict_json import Json
 
@@ -33,7 +34,11 @@ def to_json(message: Message) -> Json:
     """
     if message.DESCRIPTOR.full_name == _TIMESTAMP:
         return _with_milliseconds(cast("Timestamp", message).ToJsonString())
-    tree = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+    tree = json_format.MessageToDict(
+        message,
+        always_print_fields_with_no_presence=True,
+        descriptor_pool=type_of(message).file.pool,
+    )
     if not message.DESCRIPTOR.full_name.startswith(_OWN_JSON):
         _rewrite_timestamps(message, tree)
     return cast("Json", tree)

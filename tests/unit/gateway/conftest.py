@@ -1,0 +1,87 @@
+"""The library: a service that uses all of google.api.http, compiled for the tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc_tools  # type: ignore[import-untyped]
+import pytest
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2, message_factory
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_tools import protoc
+
+from gateway.transcoding.router import Router, make_router
+
+HERE = Path(__file__).parent
+INCLUDES = (
+    Path(grpc_tools.__file__).parent / "_proto",
+    Path(annotations_pb2.__file__).parents[2],
+)
+
+Compile = Callable[[str], ServiceDescriptor]
+
+
+def _pool(source: Path, into: Path) -> DescriptorPool:
+    """Compile a proto file into a pool of its own, as a transcoder of foreign services would."""
+    image = into / "image.binpb"
+    arguments = ["protoc", f"-I{source.parent}", *(f"-I{path}" for path in INCLUDES)]
+    arguments += ["--include_imports", f"--descriptor_set_out={image}", source.name]
+    assert protoc.main(arguments) == 0
+    pool = DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes()).file:
+        pool.Add(file)
+    return pool
+
+
+@pytest.fixture(scope="session")
+def library_pool(tmp_path_factory: pytest.TempPathFactory) -> DescriptorPool:
+    """Return the descriptors of library.proto."""
+    return _pool(HERE / "library.proto", tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="session")
+def library(library_pool: DescriptorPool) -> ServiceDescriptor:
+    """Return the library's service."""
+    return library_pool.FindServiceByName("library.v1.Library")
+
+
+@pytest.fixture(scope="session")
+def library_router(library: ServiceDescriptor) -> Router:
+    """Return a router over the library's rules."""
+    return make_router([library])
+
+
+@pytest.fixture
+def new(library_pool: DescriptorPool) -> Callable[[str], Any]:
+    """Return a function that makes an empty message of the library by its name."""
+
+    def make(name: str) -> Any:
+        kind = library_pool.FindMessageTypeByName(f"library.v1.{name}")
+        return message_factory.GetMessageClass(kind)()
+
+    return make
+
+
+@pytest.fixture
+def compile_service(tmp_path: Path) -> Compile:
+    """Return a function that compiles a service whose methods take and return a Thing."""
+
+    def compile_(methods: str) -> ServiceDescriptor:
+        (tmp_path / "thing.proto").write_text(
+            f"""
+            syntax = "proto3";
+            package thing.v1;
+            import "google/api/annotations.proto";
+            message Thing {{
+              string name = 1; repeated string names = 2; Thing inner = 3;
+              repeated Thing inners = 4; map<string, string> labels = 5; int32 number = 6;
+            }}
+            service Things {{ {methods} }}
+            """
+        )
+        pool = _pool(tmp_path / "thing.proto", tmp_path)
+        return pool.FindServiceByName("thing.v1.Things")
+
+    return compile_

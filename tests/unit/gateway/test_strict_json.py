@@ -1,0 +1,74 @@
+"""The JSON reader: RFC 8259 and nothing beyond it."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from gateway.transcoding.errors import InvalidRequestError
+from gateway.transcoding.strict_json import MAX_DEPTH, loads
+
+documents = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("abc"), inner),
+    max_leaves=20,
+)
+
+
+@given(documents)
+def test_reads_json(value: Any) -> None:
+    """Whatever is JSON is read as the standard library reads it."""
+    assert loads(json.dumps(value).encode()) == value
+
+
+@given(st.binary())
+def test_any_bytes_are_json_or_refused(data: bytes) -> None:
+    """No bytes raise anything but InvalidRequestError."""
+    with suppress(InvalidRequestError):
+        loads(data)
+
+
+@pytest.mark.parametrize(
+    "data, field",
+    [
+        (b"", None),
+        (b"{", None),
+        (b'{"a": 1,}', None),
+        (b"{} {}", None),
+        (b"{'a': 1}", None),
+        (b"\xef\xbb\xbf{}", None),
+        ('{"a": 1}'.encode("utf-16"), None),
+        (b'{"a": "\xff"}', None),
+        (b'{"a": "\x01"}', None),
+        (b'{"a": NaN}', None),
+        (b'{"a": Infinity}', None),
+        (b'{"a": -Infinity}', None),
+        (b'{"a": [0, 1e400]}', "a[1]"),
+        (b'{"a": ' + b"9" * 5000 + b"}", None),
+        (b'{"a": 1, "a": 1}', "a"),
+        (b'{"x": [{"a": 1, "\\u0061": 2}]}', "a"),
+        (b'{"\\ud800": 1, "\\ud800": 1}', "?"),
+        (b'{"a": {"b": "\\ud800"}}', "a.b"),
+        (b'{"\\udfff": 1}', ""),
+        (b"[" * 100_000, None),
+        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), None),
+        (b'{"a":' * 500 + b"1" + b"}" * 500, None),
+    ],
+    ids=range(22),
+)
+def test_refuses(data: bytes, field: str | None) -> None:
+    """What parsers are known to disagree about is refused, by name where it has one."""
+    with pytest.raises(InvalidRequestError) as refused:
+        loads(data)
+    assert refused.value.field == field
+
+
+def test_depth_is_allowed_up_to_the_limit() -> None:
+    """MAX_DEPTH levels are read."""
+    loads(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
