@@ -7,16 +7,29 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 from emulator.errors import InvalidPayload
-from emulator.schema import Message, Parser, boolean, camel, int32, snake, string
+from emulator.schema import Message, Parser, between, boolean, camel, int32, snake, string
 
 Target = Literal["mint", "models", "live"]
 TARGETS: tuple[Target, ...] = ("mint", "models", "live")
 
-_COMMON: dict[str, Parser] = {"count": int32, "latencyMs": int32}
+_MANY = 2**31 - 1
+_CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
+
+
+def close_code(value: Any, path: str) -> int:
+    """Accept a code that a close frame may carry."""
+    code = int32(value, path)
+    if code not in _CLOSE_CODES:
+        raise InvalidPayload(f"{path} must be a WebSocket close code.", path)
+    return code
+
+
+_ERROR_STATUS = between(400, 599)
+_COMMON: dict[str, Parser] = {"count": between(1, _MANY), "latencyMs": between(0, _MANY)}
 _HTTP = Message(
     {
         **_COMMON,
-        "status": int32,
+        "status": _ERROR_STATUS,
         "message": string,
         "googleStatus": string,
         "retryAfter": string,
@@ -29,11 +42,11 @@ _HTTP = Message(
 _LIVE = Message(
     {
         **_COMMON,
-        "handshakeStatus": int32,
-        "closeCode": int32,
+        "handshakeStatus": _ERROR_STATUS,
+        "closeCode": close_code,
         "closeReason": string,
-        "silentAfterMessages": int32,
-        "dropAfterMessages": int32,
+        "silentAfterMessages": between(0, _MANY),
+        "dropAfterMessages": between(0, _MANY),
     }
 )
 
@@ -110,16 +123,13 @@ def _take(faults: deque[_Fault]) -> _Fault | None:
     fault = faults[0]
     if fault.count is not None:
         fault.count -= 1
-        if fault.count <= 0:
+        if fault.count == 0:
             faults.popleft()
     return fault
 
 
 def _arguments(schema: Message, entry: Any) -> dict[str, Any]:
-    parsed = schema(entry, "")
-    if parsed.get("count", 1) < 1:
-        raise InvalidPayload("count must be at least 1.", "count")
-    return {snake(name): value for name, value in parsed.items()}
+    return {snake(name): value for name, value in schema(entry, "").items()}
 
 
 def _shown(fault: HttpFault | LiveFault) -> dict[str, Any]:

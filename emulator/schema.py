@@ -37,9 +37,13 @@ def camel(name: str) -> str:
 def load(text: str | bytes) -> Any:
     """Parse JSON."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise InvalidPayload("Invalid JSON payload received. Unable to parse it.") from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(name)  # NaN and Infinity are not JSON
 
 
 def misfit(value: Any, path: str, type_name: str, why: str = "") -> InvalidPayload:
@@ -140,9 +144,10 @@ def number(value: Any, path: str) -> float:
 
 
 def bytes_(value: Any, path: str) -> bytes:
-    """Accept base64, standard or URL-safe, and return what it holds."""
+    """Accept base64, standard or URL-safe, padded or not, and return what it holds."""
+    text = string(value, path).rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(string(value, path).replace("-", "+").replace("_", "/"), None, True)  # noqa: FBT003  # positional in the stub, too
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except binascii.Error:
         raise misfit(value, path, "TYPE_BYTES", "Base64 decoding failed") from None
 
@@ -169,6 +174,17 @@ def enum(name: str, *values: str) -> Parser:
         if value not in values:
             raise misfit(value, path, f"type.googleapis.com/google.ai.generativelanguage.{name}")
         return str(value)
+
+    return parse
+
+
+def between(low: int, high: int) -> Parser:
+    """Accept an integer in a range."""
+
+    def parse(value: Any, path: str) -> int:
+        if not low <= int32(value, path) <= high:
+            raise InvalidPayload(f"{path} must be from {low} to {high}.", path)
+        return int32(value, path)
 
     return parse
 

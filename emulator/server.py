@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING, Self
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _DRAIN_SECONDS = 0.5
 _BACKLOG = 512
+_THE_PORT_IS_AT_FAULT = {errno.EADDRINUSE, errno.EACCES}
 
 
 class CannotListen(Exception):
@@ -102,7 +104,8 @@ class EmulatorServer:
         try:
             listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         except OSError as error:
-            reason = error.strerror or str(error)
+            flag = flag if error.errno in _THE_PORT_IS_AT_FAULT else "--host"
+            reason = str(error.strerror).partition(" (while")[0]
             raise CannotListen(f"{flag}: cannot listen on {host}:{port}: {reason}") from error
         await web.SockSite(self._runner, listening, ssl_context=context, backlog=_BACKLOG).start()
         actual: int = listening.getsockname()[1]
@@ -110,9 +113,11 @@ class EmulatorServer:
 
     def _make_certificate(self) -> Certificate:
         try:
-            return Certificate(self.options.ca_file, (*self.options.tls_names, self._address))
+            return Certificate(self.options.ca_file, (self.options.host, *self.options.tls_names))
         except OSError as error:
             raise CannotListen(f"--ca-file: cannot write it: {error.strerror}") from error
+        except ValueError as error:
+            raise CannotListen(f"--tls-names: no certificate can hold them: {error}") from error
 
     @property
     def _address(self) -> str:

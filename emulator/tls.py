@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,17 +20,18 @@ class Certificate:
     """A server certificate for this machine, and the file that holds its authority."""
 
     def __init__(self, ca_file: Path | None, further_names: Sequence[str] = ()) -> None:
+        self._temporary = ExitStack()
+        self.ca_file = ca_file or self._temporary_file()
         authority = trustme.CA()
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert(*_NAMES, *further_names).configure_cert(self.context)
-        self._own_directory = None if ca_file else tempfile.TemporaryDirectory(prefix="emulator-")
-        self.ca_file = ca_file or Path(self._own_directory.name if self._own_directory else "") / (
-            "ca.pem"
-        )
-        self.ca_file.parent.mkdir(parents=True, exist_ok=True)
         authority.cert_pem.write_to_path(str(self.ca_file))
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        names = dict.fromkeys((*_NAMES, *further_names))
+        authority.issue_cert(*names).configure_cert(self.context)
 
     def close(self) -> None:
-        """Remove the file, unless somebody asked for it at that place."""
-        if self._own_directory:
-            self._own_directory.cleanup()
+        """Remove the authority's file, unless somebody asked for it at that place."""
+        self._temporary.close()
+
+    def _temporary_file(self) -> Path:
+        directory = tempfile.TemporaryDirectory(prefix="gemini-live-emulator-")
+        return Path(self._temporary.enter_context(directory)) / "ca.pem"

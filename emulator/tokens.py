@@ -16,6 +16,7 @@ from emulator.errors import (
 )
 from emulator.lock import FieldPath, parse_mask
 from emulator.messages import AUTH_TOKEN
+from emulator.schema import snake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ class TokenLedger:
 
     def issue(self, body: Any) -> Token:
         """Issue the token that the body of a mint request asks for."""
-        request = AUTH_TOKEN(body, "auth_token" if isinstance(body, dict) else "")
+        request = AUTH_TOKEN(body, "auth_token")
         now = self._clock.now()
         uses = request.get("uses", 1)
         if uses < 0:
@@ -117,10 +118,7 @@ class TokenLedger:
 
 def _moment(request: dict[str, Any], name: str, now: datetime, default: timedelta) -> datetime:
     moment: datetime = request.get(name, now + default)
-    field = {
-        "expireTime": "expire_time",
-        "newSessionExpireTime": "new_session_expire_time",
-    }[name]
+    field = snake(name)
     if moment <= now:
         raise InvalidPayload(f"{field} must be in the future.", f"auth_token.{field}")
     if moment - now >= _MAX_LIFETIME:
