@@ -12,6 +12,13 @@ from gateway import refusal
 from gateway.transcoding.errors import CallFailedError, RequestError
 from gateway.transcoding.strict_json import Json
 
+COMMON_HEADERS = {
+    "Cache-Control": "no-store",
+    "Vary": "Authorization, Origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What every answer has: some carry secrets, and none is for a cache or another origin."""
+
 _REALM = 'Bearer realm="live-token"'
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.http_protocol import HttpProtocol
 from gateway.settings import GatewaySettings
 from serving.process import StartError
 
@@ -37,7 +38,7 @@ async def serve(
     """Serve until `stop`, then let what is under way end, for as long as the drain may take."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         loop="asyncio",
         lifespan="off",

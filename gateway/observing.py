@@ -17,12 +17,6 @@ from gateway.transcoding.router import Router
 
 log = structlog.get_logger(__name__)
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Vary": "Authorization, Origin",
-    "X-Content-Type-Options": "nosniff",
-}
-
 
 class Observed:
     """Wraps an ASGI application.
@@ -95,7 +89,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(raw=message["headers"])
-            for name, value in _HEADERS.items():
+            for name, value in envelope.COMMON_HEADERS.items():
                 headers.setdefault(name, value)
             headers["X-Request-Id"] = self._request_id
         await self._send(message)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 import grpc
 from google.protobuf import any_pb2, json_format
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.outcomes import (
@@ -125,9 +125,11 @@ def _details(status: status_pb2.Status | None) -> list[Message]:
 
 def _unpacked(packed: any_pb2.Any) -> Message | None:
     for kind in _PUBLIC_DETAILS:
-        detail = kind()
-        if packed.TypeName() == kind.DESCRIPTOR.full_name and packed.Unpack(detail):
-            return detail
+        if packed.TypeName() == kind.DESCRIPTOR.full_name:
+            try:
+                return kind.FromString(packed.value)
+            except DecodeError:
+                return None
     return None
 
 
