@@ -4,6 +4,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +12,8 @@ from starlette.responses import Response
 from gateway import refusal
 from gateway.transcoding.errors import CallFailedError, RequestError
 from gateway.transcoding.strict_json import Json
+
+log = structlog.get_logger(__name__)
 
 COMMON_HEADERS = {
     "Cache-Control": "no-store",
@@ -49,6 +52,10 @@ class V2Envelope:
 
     def failure(self, request: Request, error: CallFailedError) -> Response:
         """Answer a request whose RPC failed."""
+        if error.status is None:  # not from our handlers, so the callers' answer says nothing
+            log.warning(
+                "rpc failed", grpc_code=error.code.name, request_id=request.state.request_id
+            )
         return refuse(request, refusal.of_call(error))
 
 

@@ -3,7 +3,8 @@
 The pure pieces, from the bottom up, each usable by itself:
 
 - `template.parse` reads a path template; `Template.match` matches a path.
-- `router.make_router` makes a `Router` from service descriptors.
+- `router.make_router` makes a `Router` from service descriptors, which a
+  generated module has, and `router.services` takes from a FileDescriptorSet.
 - `binding.bind` makes a request message from the parts of an HTTP request.
 - `rendering.render` makes JSON from a response message.
 

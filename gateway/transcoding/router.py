@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
 
 from gateway.transcoding.errors import (
     MethodNotAllowedError,
@@ -88,6 +90,15 @@ class Router:
             for binding in self._bindings
             if (captures := binding.template.match_segments(segments)) is not None
         ]
+
+
+def services(image: descriptor_pb2.FileDescriptorSet) -> list[ServiceDescriptor]:
+    """Return the services of a descriptor set as protoc writes it with `--include_imports`."""
+    pool = DescriptorPool()
+    for file in image.file:
+        pool.Add(file)
+    files = [pool.FindFileByName(file.name) for file in image.file]
+    return [service for file in files for service in file.services_by_name.values()]
 
 
 def make_router(services: Iterable[ServiceDescriptor]) -> Router:

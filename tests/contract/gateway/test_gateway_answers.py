@@ -224,3 +224,11 @@ async def test_a_key_where_nothing_is_repeatable_is_ignored(gateway: Any) -> Non
     headers = GOOD | {"Idempotency-Key": "k"}
     answer = await gateway.browser.ask("GET", MINT + "/usage", headers=headers)
     assert answer.status == 200
+
+
+async def test_a_long_token_arrives(gateway: Any) -> None:
+    """A JWT of 7,000 characters is not too long for anything on its way."""
+    token = "Bearer " + "x" * 7_000
+    answer = await gateway.browser.ask("POST", MINT, headers={"Authorization": token})
+    assert answer.status == 401
+    assert gateway.service.metadata["authorization"] == token

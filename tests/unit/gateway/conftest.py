@@ -9,10 +9,9 @@ import pytest
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_tools import protoc
 
-from gateway.transcoding.router import Router, make_router
+from gateway.transcoding.router import Router, make_router, services
 
 HERE = Path(__file__).parent
 INCLUDES = (
@@ -23,28 +22,20 @@ INCLUDES = (
 Compile = Callable[[str], ServiceDescriptor]
 
 
-def _pool(source: Path, into: Path) -> DescriptorPool:
-    """Compile a proto file into a pool of its own, as a transcoder of foreign services would."""
+def _compile(source: Path, into: Path) -> ServiceDescriptor:
+    """Return the service of a proto file, in a pool of its own, as a foreign one would be."""
     image = into / "image.binpb"
     arguments = ["protoc", f"-I{source.parent}", *(f"-I{path}" for path in INCLUDES)]
     arguments += ["--include_imports", f"--descriptor_set_out={image}", source.name]
     assert protoc.main(arguments) == 0
-    pool = DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes()).file:
-        pool.Add(file)
-    return pool
+    (service,) = services(descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes()))
+    return service
 
 
 @pytest.fixture(scope="session")
-def library_pool(tmp_path_factory: pytest.TempPathFactory) -> DescriptorPool:
-    """Return the descriptors of library.proto."""
-    return _pool(HERE / "library.proto", tmp_path_factory.mktemp("library"))
-
-
-@pytest.fixture(scope="session")
-def library(library_pool: DescriptorPool) -> ServiceDescriptor:
-    """Return the library's service."""
-    return library_pool.FindServiceByName("library.v1.Library")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ServiceDescriptor:
+    """Return the service of library.proto."""
+    return _compile(HERE / "library.proto", tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture(scope="session")
@@ -54,12 +45,11 @@ def library_router(library: ServiceDescriptor) -> Router:
 
 
 @pytest.fixture
-def new(library_pool: DescriptorPool) -> Callable[[str], Any]:
+def new(library: ServiceDescriptor) -> Callable[[str], Any]:
     """Return a function that makes an empty message of the library by its name."""
 
     def make(name: str) -> Any:
-        kind = library_pool.FindMessageTypeByName(f"library.v1.{name}")
-        return message_factory.GetMessageClass(kind)()
+        return message_factory.GetMessageClass(library.file.message_types_by_name[name])()
 
     return make
 
@@ -81,7 +71,6 @@ def compile_service(tmp_path: Path) -> Compile:
             service Things {{ {methods} }}
             """
         )
-        pool = _pool(tmp_path / "thing.proto", tmp_path)
-        return pool.FindServiceByName("thing.v1.Things")
+        return _compile(tmp_path / "thing.proto", tmp_path)
 
     return compile_

@@ -156,7 +156,7 @@ json_values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_json_is_a_message_or_refused(new: New, data: st.DataObject) -> None:
     """No JSON value in any field raises anything but InvalidRequestError."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gateway.transcoding.errors import InvalidRequestError
 from gateway.transcoding.strict_json import MAX_DEPTH, loads
@@ -21,12 +21,14 @@ documents = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(documents)
 def test_reads_json(value: Any) -> None:
     """Whatever is JSON is read as the standard library reads it."""
     assert loads(json.dumps(value).encode()) == value
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_json_or_refused(data: bytes) -> None:
     """No bytes raise anything but InvalidRequestError."""

@@ -4,7 +4,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gateway.transcoding import template
 from gateway.transcoding.errors import InvalidRequestError, RuleError
@@ -134,12 +134,14 @@ def test_broken_escapes_are_the_callers_fault(path: str) -> None:
         template.parse("/v1/{name}").match(path)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_single_segments_survive_the_journey(value: str) -> None:
     """What a client percent-encodes into one segment arrives as it was."""
     assert template.parse("/v1/{name}").match("/v1/" + quote(value, safe="")) == {"name": value}
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("ab%2F é~", min_size=1), min_size=1))
 def test_many_segments_survive_the_journey(values: list[str]) -> None:
     """What a client percent-encodes into several segments arrives, slashes apart, as it was."""
@@ -147,6 +149,7 @@ def test_many_segments_survive_the_journey(values: list[str]) -> None:
     assert template.parse("/v1/{name=**}").match("/v1/" + path) == {"name": "/".join(values)}
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_template_or_refused(text: str) -> None:
     """The parser ends in a template or a RuleError, whatever the text."""
