@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from emulator import control, http_api, live
 from emulator.clock import Clock
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 _DRAIN_SECONDS = 0.5
 _BACKLOG = 512
 _THE_PORT_IS_AT_FAULT = {errno.EADDRINUSE, errno.EACCES}
+
+
+_log = logging.getLogger(__name__)
+
+
+def _leave_out_raw_requests(record: logging.LogRecord) -> bool:
+    """Drop what aiohttp quotes of a malformed request: it may hold a token."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.exc_info = None
+    return True
+
+
+_log.addFilter(_leave_out_raw_requests)
 
 
 class CannotListen(Exception):
@@ -41,6 +56,7 @@ class EmulatorServer:
         self._runner = web.AppRunner(
             _application(self.core),
             access_log=None,  # a token stands in the URL that it would print
+            logger=_log,
             handler_cancellation=True,
             shutdown_timeout=_DRAIN_SECONDS,
         )

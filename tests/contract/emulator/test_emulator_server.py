@@ -1,5 +1,6 @@
 """Both ports, from start to stop."""
 
+import asyncio
 import socket
 import ssl
 from pathlib import Path
@@ -56,6 +57,19 @@ async def test_ipv6_is_served() -> None:
     ):
         assert emulator.base_url.startswith("http://[::1]:")
         assert answer.status == 200
+
+
+async def test_a_malformed_request_is_not_quoted_in_the_log(
+    emulator: EmulatorServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was sent in a request that cannot be parsed is not logged: it may hold a token."""
+    port = int(emulator.base_url.rsplit(":", 1)[1])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /?access_token=auth_tokens/secret HTTP/9.9\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+    writer.close()
+    assert "Error handling request" in caplog.text
+    assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("flag", ["--port", "--tls-port"])
