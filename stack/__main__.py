@@ -1,0 +1,80 @@
+"""`make run`: the whole stack on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+
+from stack.layout import Layout, user_environment
+from stack.supervisor import StackError, running
+from stack.terminal import foreground
+
+
+def main() -> int:
+    """Run until told to stop; return the exit code."""
+    try:
+        layout = Layout.of(Path(".run").absolute(), user_environment())
+        with foreground():
+            asyncio.run(_run(layout))
+    except (StackError, ValueError) as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return 1
+    print("Stopped.")
+    return 0
+
+
+async def _run(layout: Layout) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stop.set)
+    told = asyncio.create_task(stop.wait())
+    serving = asyncio.create_task(_serve(layout))
+    await asyncio.wait([told, serving], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not serving.done():
+        serving.cancel()
+        await asyncio.wait([serving])
+    if not serving.cancelled():
+        await serving
+
+
+async def _serve(layout: Layout) -> None:
+    async with running(layout) as stack:
+        print(greeting(layout), flush=True)
+        death = await stack.first_death()
+        raise StackError(f"{death}; stopping the rest")
+
+
+def greeting(layout: Layout) -> str:
+    """Say what runs where, and how to try it."""
+    bearer = layout.bearer("dev-user", time.time())
+    gemini = "Google (GEMINI_API_KEY is set: tokens are real, and no emulator runs)"
+    if layout.emulated:
+        gemini = f"the emulator at {layout.emulator_url} and {layout.emulator_tls_url}"
+        gemini += f"\n                (SSL_CERT_FILE={layout.ca_file})"
+    return f"""
+Gemini Live tokens, on this machine:
+
+  gateway       {layout.gateway_url}
+  tokenservice  {layout.tokenservice_target} (gRPC, with health and reflection)
+  policy        {layout.policy_target}
+  Gemini        {gemini}
+
+A development user's bearer token, good for 12 hours:
+
+  {bearer}
+
+Issue a token:
+
+  curl -sS -X POST {layout.gateway_url}/api/v1/live-token -H 'Authorization: Bearer {bearer}'
+
+Ctrl-C stops everything.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""What runs where: the programs of the stack, their ports and their environments."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import jwt
+
+from stack import ready
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+_DEV_TOKEN_SECONDS = 12 * 3600
+_JWT_SECRET = ("LIVE_API_JWT_SECRET", "LIVE_API_JWT_SECRET_FILE")  # handed on by `programs`
+_SECRETS = frozenset({"GEMINI_API_KEY", "TOKENSERVICE_SEAL_KEY", "POLICY_HASH_KEY"})
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port that the stack listens on, and the variable that moves it."""
+
+    number: int
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process: how to start it, and how to see that it is ready."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    ready: Callable[[], Awaitable[bool]] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The stack on one machine. `environment` is what its user set."""
+
+    directory: Path
+    gateway: Port
+    tokenservice: Port
+    emulator: Port
+    emulator_tls: Port
+    environment: Mapping[str, str] = field(repr=False)
+    jwt_secret: str = field(repr=False)
+    host: str = "127.0.0.1"
+
+    @classmethod
+    def of(cls, directory: Path, environment: Mapping[str, str]) -> Layout:
+        """Lay it out as the environment says.
+
+        Raises:
+            ValueError: A variable that is not a port, in one line.
+
+        """
+
+        def port(variable: str, default: int) -> Port:
+            text = environment.get(variable, str(default))
+            if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):  # noqa: PLR2004 - ports
+                raise ValueError(f"{variable}: must be a port number, 1 to 65535")
+            return Port(int(text), variable)
+
+        return cls(
+            directory=directory,
+            gateway=port("GATEWAY_PORT", 8080),
+            tokenservice=port("TOKENSERVICE_PORT", 50051),
+            emulator=port("GEMINI_LIVE_EMULATOR_PORT", 8090),
+            emulator_tls=port("GEMINI_LIVE_EMULATOR_TLS_PORT", 8443),
+            environment={k: v for k, v in environment.items() if k not in _JWT_SECRET},
+            jwt_secret=environment.get("LIVE_API_JWT_SECRET") or secrets.token_hex(32),
+        )
+
+    @property
+    def emulated(self) -> bool:
+        """Whether Gemini is the emulator, which it is unless there is a key."""
+        return not ({"GEMINI_API_KEY", "GEMINI_API_KEY_FILE"} & self.environment.keys())
+
+    @property
+    def ports(self) -> Mapping[str, Port]:
+        """The ports to listen on, by what listens."""
+        own = {"gateway": self.gateway, "tokenservice": self.tokenservice}
+        emulator = {"emulator": self.emulator, "emulator (TLS)": self.emulator_tls}
+        return own | emulator if self.emulated else own
+
+    @property
+    def gateway_url(self) -> str:
+        """Where browsers call."""
+        return f"http://{self.host}:{self.gateway.number}"
+
+    @property
+    def tokenservice_target(self) -> str:
+        """Where services call."""
+        return f"{self.host}:{self.tokenservice.number}"
+
+    @property
+    def emulator_url(self) -> str:
+        """Where the emulator speaks http and ws."""
+        return f"http://{self.host}:{self.emulator.number}"
+
+    @property
+    def emulator_tls_url(self) -> str:
+        """Where the emulator speaks https and wss."""
+        return f"https://{self.host}:{self.emulator_tls.number}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that vouches for the emulator."""
+        return self.directory / "emulator-ca.pem"
+
+    @property
+    def policy_target(self) -> str:
+        """Where tokenservice asks."""
+        return f"unix:{self.directory / 'policy.sock'}"
+
+    def bearer(self, subject: str, now: float, **claims: object) -> str:
+        """Return a bearer token of `subject`, good for half a day."""
+        content = {"sub": subject, "iat": int(now), "exp": int(now) + _DEV_TOKEN_SECONDS, **claims}
+        return jwt.encode(content, self.jwt_secret, algorithm="HS256")
+
+    @property
+    def programs(self) -> list[Program]:
+        """The programs, in the order to start them; they stop in the other."""
+        internal = f"unix:{self.directory / 'tokenservice.sock'}"
+        programs = [
+            self._program(
+                "policy",
+                ready.serving(self.policy_target, "policy.v1.PolicyService"),
+                "POLICY_HASH_KEY",
+                POLICY_LISTEN=self.policy_target,
+            ),
+            self._program(
+                "tokenservice",
+                ready.serving(self.tokenservice_target, "tokenservice.v1.TokenService"),
+                "GEMINI_API_KEY",
+                "TOKENSERVICE_SEAL_KEY",
+                TOKENSERVICE_LISTEN=f"{internal},{self.tokenservice_target}",
+                TOKENSERVICE_POLICY_TARGET=self.policy_target,
+                LIVE_API_JWT_SECRET=self.jwt_secret,
+                **self._gemini(),
+            ),
+            self._program(
+                "gateway",
+                ready.answering(f"{self.gateway_url}/api/v1/live-token/health"),
+                GATEWAY_HOST=self.host,
+                GATEWAY_PORT=str(self.gateway.number),
+                GATEWAY_TOKENSERVICE_TARGET=internal,
+            ),
+        ]
+        if self.emulated:
+            programs.insert(0, self._emulator())
+        return programs
+
+    def _gemini(self) -> dict[str, str]:
+        if not self.emulated:
+            return {}
+        return {
+            "GEMINI_API_KEY": self.environment.get("GEMINI_LIVE_EMULATOR_API_KEY", "emulator-key"),
+            "GOOGLE_GEMINI_BASE_URL": self.emulator_url,
+        }
+
+    def _emulator(self) -> Program:
+        return self._program(
+            "emulator",
+            ready.answering(f"{self.emulator_url}/healthz"),
+            GEMINI_LIVE_EMULATOR_HOST=self.host,
+            GEMINI_LIVE_EMULATOR_PORT=str(self.emulator.number),
+            GEMINI_LIVE_EMULATOR_TLS_PORT=str(self.emulator_tls.number),
+            GEMINI_LIVE_EMULATOR_CA_FILE=str(self.ca_file),
+            GEMINI_LIVE_EMULATOR_LOG_LEVEL="warning",
+        )
+
+    def _program(
+        self, module: str, is_ready: Callable[[], Awaitable[bool]], *secrets: str, **own: str
+    ) -> Program:
+        """Describe a program of ours; of the secrets it is given its own alone."""
+        withheld = {f"{name}{end}" for name in _SECRETS - set(secrets) for end in ("", "_FILE")}
+        inherited = {k: v for k, v in self.environment.items() if k not in withheld}
+        return Program(module, (sys.executable, "-m", module), inherited | own, is_ready)
+
+
+def user_environment() -> Mapping[str, str]:
+    """Return the environment that the stack was started in."""
+    return dict(os.environ)

@@ -1,0 +1,34 @@
+"""Makes Ctrl-C ours alone, so that `make run` ends as we do: with 0."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def foreground() -> Iterator[None]:
+    """Take the terminal for the length of the block, as a shell gives it to a job.
+
+    A terminal sends Ctrl-C to its whole foreground group; with make in it, make
+    would die of it and report failure for what was a clean stop.
+    """
+    if not sys.stdin.isatty():
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = os.tcgetpgrp(terminal)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we change the terminal from behind
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    os.tcsetpgrp(terminal, os.getpgrp())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(terminal, before)
