@@ -61,7 +61,7 @@ class Stack:
         for program in programs:
             try:
                 async with asyncio.timeout(_START_SECONDS):
-                    while not await program.ready():
+                    while not await program.ready():  # noqa: ASYNC110 - it is another process
                         await asyncio.sleep(_POLL_SECONDS)
             except TimeoutError:
                 seconds = f"{_START_SECONDS:.0f} seconds"
