@@ -1,27 +1,19 @@
 """Google's own SDKs, unpatched, against the emulator: mint, connect, talk, be refused."""
 
-import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 from google import genai
 from google.genai import errors, types
 from google.genai.client import AsyncClient
-
-HERE = Path(__file__).parent
-NODE_SOURCES = HERE / "node"
-NODE_BUILD = HERE.parents[1] / "build" / "node"
+from sdks import ANSWERED, REFUSED, SPOKEN, Addresses, with_node, with_python
 
 TEXT = types.LiveConnectConfig(
     response_modalities=[types.Modality.TEXT],
@@ -38,15 +30,6 @@ AUDIO = types.LiveConnectConfig(
 )
 
 
-@dataclass(frozen=True)
-class Addresses:
-    """Where an emulator process serves, and whom to trust for its TLS."""
-
-    http: str
-    https: str
-    ca_file: str
-
-
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Addresses]:
     """Run an emulator as a process of its own."""
@@ -60,28 +43,6 @@ def emulator() -> Iterator[Addresses]:
             yield Addresses(*found.groups())
         finally:
             process.terminate()
-
-
-@pytest.fixture(scope="session")
-def node() -> Path:
-    """Return where the official JavaScript SDK is installed, by the lock file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs Node 20 or later, with npm")
-        pytest.skip("Node is not installed; CI has it")
-    sources = ("package.json", "package-lock.json")
-    wanted = [(NODE_SOURCES / name).read_bytes() for name in sources]
-    installed = NODE_BUILD / "installed"
-    if not installed.exists() or installed.read_bytes() != b"".join(wanted):
-        shutil.rmtree(NODE_BUILD, ignore_errors=True)
-        NODE_BUILD.mkdir(parents=True)
-        for name in sources:
-            shutil.copy(NODE_SOURCES / name, NODE_BUILD)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(command, cwd=NODE_BUILD, check=True, timeout=110)
-        installed.write_bytes(b"".join(wanted))
-    shutil.copy(NODE_SOURCES / "connect.mjs", NODE_BUILD)
-    return NODE_BUILD / "connect.mjs"
 
 
 @asynccontextmanager
@@ -106,54 +67,6 @@ async def mint(emulator: Addresses, config: types.LiveConnectConfig, version: st
             token = await client.auth_tokens.create(config=wanted)
     assert token.name
     return str(token.name)
-
-
-def run(command: list[str], variables: Mapping[str, str]) -> dict[str, Any]:
-    """Run one of the client programs and return what it reports."""
-    done = subprocess.run(
-        [*command, "hello"],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
-
-
-def with_python(emulator: Addresses, token: str, version: str) -> dict[str, Any]:
-    """Talk through the Python SDK, which insists on TLS."""
-    variables = {
-        "LIVE_TOKEN": token,
-        "LIVE_BASE_URL": emulator.https,
-        "LIVE_API_VERSION": version,
-        "SSL_CERT_FILE": emulator.ca_file,
-        "NO_PROXY": "127.0.0.1",
-    }
-    return run([sys.executable, str(HERE / "sdk_client.py")], variables)
-
-
-def with_node(node: Path, emulator: Addresses, token: str, version: str) -> dict[str, Any]:
-    """Talk through the JavaScript SDK."""
-    variables = {
-        "LIVE_TOKEN": token,
-        "LIVE_BASE_URL": emulator.http,
-        "LIVE_API_VERSION": version,
-    }
-    return run(["node", str(node)], variables)
-
-
-ANSWERED = {"connected": True, "text": "You said: hello", "transcript": "", "audioBytes": 0}
-SPOKEN = {"connected": True, "text": "", "transcript": "You said: hello", "audioBytes": 9600}
-REFUSED = {
-    "connected": False,
-    "text": "",
-    "transcript": "",
-    "audioBytes": 0,
-    "code": 1011,
-    "reason": "Token has been used too many times",
-}
 
 
 @pytest.mark.parametrize("version", ["v1alpha", "v1beta"])
