@@ -88,7 +88,7 @@ class Account:
         self.charges.append(
             Charge(
                 # A pending token has no expiry yet: its place is held by the lease.
-                Spend(now, (lease,) * count),
+                Spend(now, (lease,) * count, pending_until=lease),
                 attempt.request,
                 attempt.owner,
                 fingerprint,

@@ -47,6 +47,8 @@ class Spend:
     """When they were issued, or, while their mint is under way, reserved."""
     expires: tuple[int, ...]
     """When each of them expires."""
+    pending_until: int = 0
+    """Until when they may yet be issued, while their mint is under way."""
 
     @property
     def count(self) -> int:
@@ -83,8 +85,11 @@ def _refusals(spends: Sequence[Spend], count: int, limits: Limits, now: int) -> 
     slots = [(spend.at + DAY_MS, spend.count) for spend in spends]
     if (opens := _opens(slots, count, day, now)) != now:
         yield Verdict(Limit.TOKENS_PER_DAY, day, opens)
-    if spends and now < (opens_at := spends[-1].at + limits.cooldown_ms):
-        yield Verdict(Limit.COOLDOWN, limits.cooldown_ms, opens_at)
+    if limits.cooldown_ms and spends:
+        # A mint that is under way may end in a token later than `at + cooldown`.
+        ends = max(max(spend.at + limits.cooldown_ms, spend.pending_until) for spend in spends)
+        if now < ends:
+            yield Verdict(Limit.COOLDOWN, limits.cooldown_ms, ends)
     if sessions := limits.concurrent_sessions:
         slots = sorted((expiry, 1) for spend in spends for expiry in spend.expires)
         if (opens := _opens(slots, count, sessions, now)) != now:

@@ -75,7 +75,13 @@ class MemoryStore:
 
     async def release(self, attempt: Attempt) -> bool:
         """See Store."""
-        return self._account(attempt.user).release(attempt, now=self._clock())
+        account = self._account(attempt.user)
+        released = account.release(attempt, now=self._clock())
+        if not account.charges:
+            # The sweep may stand behind a user of a day: while no mint succeeds,
+            # nobody else's failed one shall fill the store.
+            self._accounts.pop(attempt.user, None)
+        return released
 
     async def usage(self, user: str, limits: Limits) -> Usage:
         """See Store."""

@@ -1,0 +1,67 @@
+"""What can be configured of policy."""
+
+import re
+
+import pytest
+
+from policy.limits import Limits
+from policy.settings import PolicySettings
+from serving.settings import SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start from an environment that sets nothing of ours."""
+    for field in PolicySettings.model_fields.values():
+        monkeypatch.delenv(str(field.validation_alias), raising=False)
+        monkeypatch.delenv(f"{field.validation_alias}_FILE", raising=False)
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    """Ten an hour, a hundred a day, five minutes of cooldown, sessions not capped."""
+    settings = load(PolicySettings)
+    assert settings.limits == Limits(10, 100, 300_000, 0)
+    assert settings.hash_key is None
+
+
+def test_limits_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each limit has its variable; the cooldown may be a part of a minute."""
+    monkeypatch.setenv("LIVE_API_MAX_TOKENS_PER_HOUR", "3")
+    monkeypatch.setenv("LIVE_API_MAX_TOKENS_PER_DAY", "4")
+    monkeypatch.setenv("LIVE_API_COOLDOWN_PERIOD_MINUTES", "0.05")
+    monkeypatch.setenv("LIVE_API_MAX_CONCURRENT_SESSIONS", "2")
+    assert load(PolicySettings).limits == Limits(3, 4, 3_000, 2)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("LIVE_API_MAX_TOKENS_PER_HOUR", "0"),
+        ("LIVE_API_MAX_TOKENS_PER_HOUR", "ten"),
+        ("LIVE_API_MAX_TOKENS_PER_HOUR", "2.5"),
+        ("LIVE_API_MAX_TOKENS_PER_HOUR", ""),
+        ("LIVE_API_MAX_TOKENS_PER_DAY", "-1"),
+        ("LIVE_API_MAX_TOKENS_PER_DAY", "9"),
+        ("LIVE_API_COOLDOWN_PERIOD_MINUTES", "-1"),
+        ("LIVE_API_COOLDOWN_PERIOD_MINUTES", "nan"),
+        ("LIVE_API_COOLDOWN_PERIOD_MINUTES", "inf"),
+        ("LIVE_API_COOLDOWN_PERIOD_MINUTES", "1441"),
+        ("LIVE_API_MAX_CONCURRENT_SESSIONS", "-1"),
+        ("POLICY_LEASE_MS", "999"),
+        ("POLICY_LEASE_MS", "600001"),
+        ("POLICY_MEMORY_MAX_USERS", "0"),
+        ("POLICY_HASH_KEY", "too-short-to-be-a-key"),
+        ("POLICY_LISTEN", " , "),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("DRAIN_SECONDS", "-1"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """What does not parse or contradicts another is named, in one line, without its value."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=rf"^{re.escape(name)}: [^\n]+$") as refused:
+        load(PolicySettings)
+    assert "too-short-to-be-a-key" not in str(refused.value)
