@@ -1,0 +1,60 @@
+"""Who may import whom. A rule that nobody checks is a wish."""
+
+import grimp
+import pytest
+
+ROOMS = ("emulator", "gateway", "policy", "serving", "stack", "tokenservice")
+ALLOWED = {
+    "serving": set(),
+    "policy": {"serving"},
+    "tokenservice": {"serving", "policy.v1"},
+    "gateway": {"serving", "tokenservice.v1"},
+    "emulator": set(),
+    "stack": {"serving"},
+}
+LOGIC = (
+    "policy.account",
+    "policy.decisions",
+    "policy.limits",
+    "policy.memory",
+    "policy.pseudonym",
+    "policy.store",
+    "tokenservice.authenticate",
+    "tokenservice.errors",
+    "tokenservice.grant",
+    "tokenservice.issuer",
+    "tokenservice.models",
+    "tokenservice.policy_port",
+    "tokenservice.principal",
+    "tokenservice.seal",
+    "tokenservice.token",
+)
+WIRE = ("grpc", "google")
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    """Read all imports, those under TYPE_CHECKING included."""
+    return grimp.build_graph(*ROOMS, include_external_packages=True, cache_dir=None)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_it_may(graph: grimp.ImportGraph, room: str) -> None:
+    """A room imports itself, and of the others what CONTRIBUTING.md allows it."""
+    imported = {
+        target
+        for module in graph.modules
+        if module.split(".")[0] == room
+        for target in graph.find_modules_directly_imported_by(module)
+        if target.split(".")[0] in ROOMS and target.split(".")[0] != room
+    }
+    allowed = ALLOWED[room]
+    assert {m for m in imported if not any(f"{m}.".startswith(f"{a}.") for a in allowed)} == set()
+
+
+@pytest.mark.parametrize("module", LOGIC)
+def test_logic_knows_no_wire_format(graph: grimp.ImportGraph, module: str) -> None:
+    """The logic of policy and minting imports neither grpc nor protobuf, however indirectly."""
+    assert module in graph.modules
+    reached = graph.find_upstream_modules(module)
+    assert {name for name in reached if name.split(".")[0] in WIRE} == set()
