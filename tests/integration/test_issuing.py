@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -268,9 +269,9 @@ async def test_the_python_sdk_talks_with_an_issued_token_once(stack: Caller) -> 
     layout = stack.layout
     addresses = Addresses(layout.emulator_url, layout.emulator_tls_url, str(layout.ca_file))
     body = (await stack.call(subject=new_user())).body
-    talk = (with_python, addresses, body["token"], body["apiVersion"])
-    assert await asyncio.to_thread(*talk) == ANSWERED
-    assert await asyncio.to_thread(*talk) == REFUSED
+    talk = partial(with_python, addresses, body["token"], body["apiVersion"])
+    assert await asyncio.to_thread(talk) == ANSWERED
+    assert await asyncio.to_thread(talk) == REFUSED
 
 
 async def test_the_javascript_sdk_talks_with_an_issued_token_once(
@@ -280,9 +281,9 @@ async def test_the_javascript_sdk_talks_with_an_issued_token_once(
     layout = stack.layout
     addresses = Addresses(layout.emulator_url, layout.emulator_tls_url, str(layout.ca_file))
     body = (await stack.call(subject=new_user())).body
-    talk = (with_node, node, addresses, body["token"], body["apiVersion"])
-    assert await asyncio.to_thread(*talk) == ANSWERED
-    assert await asyncio.to_thread(*talk) == REFUSED
+    talk = partial(with_node, node, addresses, body["token"], body["apiVersion"])
+    assert await asyncio.to_thread(talk) == ANSWERED
+    assert await asyncio.to_thread(talk) == REFUSED
 
 
 async def test_grpc_callers_get_the_same_errors_in_their_form(stack: Caller) -> None:
@@ -309,7 +310,8 @@ async def test_health_and_reflection_are_on(stack: Caller) -> None:
         health: Any = health_pb2_grpc.HealthStub(channel)
         answer = await health.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=5)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+        untyped: Any = channel  # the stubs are typed for synchronous channels only
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(untyped)
         requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
         async for listed in reflection.ServerReflectionInfo(iter(requests), timeout=5):
             names = {service.name for service in listed.list_services_response.service}

@@ -63,9 +63,10 @@ async def test_a_role_starts_from_its_own_extra(
 def install(role: str, wheel: Path, directory: Path) -> Path:
     """Install one role into a venv of its own, and return where its scripts are."""
     venv.create(directory, with_pip=True)
-    command = [directory / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = str(directory / "bin" / "pip")
+    command = [pip, "install", "--quiet", "--disable-pip-version-check"]
     what = f"gemini-live-token[{role}] @ {wheel.as_uri()}"
-    subprocess.run([*command, "-c", ROOT / "constraints.txt", what], check=True)
+    subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), what], check=True)
     return directory / "bin"
 
 

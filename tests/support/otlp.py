@@ -45,7 +45,8 @@ async def receiving() -> AsyncIterator[tuple[str, Receiver]]:
     """Yield the endpoint to export to, and what receives."""
     receiver = Receiver()
     server = grpc.aio.server()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server  # has no types
+    add(receiver, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
