@@ -18,6 +18,11 @@ from cause`) is for the log alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DOMAIN = "live-token"
 """The `domain` of every google.rpc.ErrorInfo of ours (AIP-193)."""
@@ -107,10 +112,14 @@ class FailedPrecondition(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A dependency is away, slow or full; the same request may pass later."""
+    """A dependency is away, slow or full; the same request may pass later.
+
+    `dependencies` says which, where it is known: name → reason.
+    """
 
     reason = "UNAVAILABLE"
     retry_after = 1.0
+    dependencies: Mapping[str, str] = MappingProxyType({})
 
 
 class Internal(ServiceError):

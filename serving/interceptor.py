@@ -9,6 +9,7 @@ import grpc
 import structlog
 
 from serving import errors, rendering, tracing
+from serving.logs import redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     Behavior = Callable[[Any, Context], Awaitable[Any]]
 
 log = structlog.get_logger(__name__)
+
+_MAX_CAUSE = 200
 
 # The server's own fault, by the RPC semantic conventions; the rest is the caller's.
 _SERVER_FAULTS = {
@@ -69,15 +72,10 @@ def _traced(method: str, behavior: Behavior) -> Behavior:
         carrier = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
         with tracing.server_span(name, carrier, attributes) as span:
             try:
-                answer = await behavior(request, context)
+                answer = await _served(name, behavior, request, context)
             except errors.ServiceError as error:
-                code = rendering.status_code(error)
-                _finish(span, name, code, started, error)
+                _finish(span, name, rendering.status_code(error), started, error)
                 await _abort(context, error)
-            except Exception as error:
-                log.exception("rpc failed", method=name)
-                _finish(span, name, grpc.StatusCode.INTERNAL, started, error)
-                await _abort(context, errors.Internal())
             else:
                 _finish(span, name, grpc.StatusCode.OK, started, None)
                 return answer
@@ -85,14 +83,24 @@ def _traced(method: str, behavior: Behavior) -> Behavior:
     return traced
 
 
-def _quiet(_method: str, behavior: Behavior) -> Behavior:
+def _quiet(method: str, behavior: Behavior) -> Behavior:
     async def quiet(request: Any, context: Context) -> Any:
         try:
-            return await behavior(request, context)
+            return await _served(method, behavior, request, context)
         except errors.ServiceError as error:
             await _abort(context, error)
 
     return quiet
+
+
+async def _served(name: str, behavior: Behavior, request: Any, context: Context) -> Any:
+    try:
+        return await behavior(request, context)
+    except errors.ServiceError:
+        raise
+    except Exception as error:  # the last net: what it says is for the log, not for a caller
+        log.exception("rpc failed", method=name)
+        raise errors.Internal from error
 
 
 def _finish(
@@ -111,9 +119,14 @@ def _finish(
         method=name,
         code=code.name,
         reason=reason,
-        cause=type(error.__cause__).__name__ if error and error.__cause__ else None,
+        cause=_cause(error),
         duration_ms=round((time.perf_counter() - started) * 1000, 3),
     )
+
+
+def _cause(error: Exception | None) -> str | None:
+    cause = error.__cause__ if error is not None else None
+    return f"{type(cause).__name__}: {redact(str(cause))}"[:_MAX_CAUSE] if cause else None
 
 
 async def _abort(context: Context, error: errors.ServiceError) -> None:

@@ -59,10 +59,13 @@ def _details(error: errors.ServiceError) -> list[Message]:
             details.append(_bad_request(error.violation))
         case errors.QuotaExceeded():
             details.append(_quota_failure(error.violation))
-    details.extend(
-        error_details_pb2.ErrorInfo(reason=reason, domain=errors.DOMAIN, metadata={"name": name})
-        for name, reason in getattr(error, "dependencies", {}).items()
-    )
+        case errors.Unavailable():
+            details.extend(
+                error_details_pb2.ErrorInfo(
+                    reason=reason, domain=errors.DOMAIN, metadata={"name": name}
+                )
+                for name, reason in error.dependencies.items()
+            )
     return details
 
 

@@ -19,7 +19,7 @@ def main() -> int:
         layout = Layout.of(Path(".run").absolute(), user_environment())
         with foreground():
             asyncio.run(_run(layout))
-    except (StackError, ValueError) as error:
+    except (StackError, ValueError, OSError) as error:
         print(f"stack: {error}", file=sys.stderr)
         return 1
     print("Stopped.")

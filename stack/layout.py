@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jwt
@@ -14,7 +15,6 @@ from stack import ready
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from pathlib import Path
 
 _DEV_TOKEN_SECONDS = 12 * 3600
 _JWT_SECRET = ("LIVE_API_JWT_SECRET", "LIVE_API_JWT_SECRET_FILE")  # handed on by `programs`
@@ -74,7 +74,7 @@ class Layout:
             emulator=port("GEMINI_LIVE_EMULATOR_PORT", 8090),
             emulator_tls=port("GEMINI_LIVE_EMULATOR_TLS_PORT", 8443),
             environment={k: v for k, v in environment.items() if k not in _JWT_SECRET},
-            jwt_secret=environment.get("LIVE_API_JWT_SECRET") or secrets.token_hex(32),
+            jwt_secret=_jwt_secret(environment),
         )
 
     @property
@@ -183,6 +183,13 @@ class Layout:
         withheld = {f"{name}{end}" for name in _SECRETS - set(secrets) for end in ("", "_FILE")}
         inherited = {k: v for k, v in self.environment.items() if k not in withheld}
         return Program(module, (sys.executable, "-m", module), inherited | own, is_ready)
+
+
+def _jwt_secret(environment: Mapping[str, str]) -> str:
+    """Return the secret that the user set, or one for this run."""
+    if path := environment.get("LIVE_API_JWT_SECRET_FILE"):
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environment.get("LIVE_API_JWT_SECRET") or secrets.token_hex(32)
 
 
 def user_environment() -> Mapping[str, str]:

@@ -64,24 +64,26 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
             clock=clock,
             deadline=settings.deadline_ms / 1000,
         )
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        watchers = (
-            tasks.create_task(watch_policy(channel, health)),
-            tasks.create_task(watch_gemini(minter, health, settings.gemini_probe_seconds)),
+        await stack.enter_async_context(
+            grpc_server(
+                settings.listen,
+                lambda server: tokenservice_pb2_grpc.add_TokenServiceServicer_to_server(
+                    service, server
+                ),
+                health=health,
+                services=[SERVICE],
+                interceptors=[RequestInterceptor(_UNTRACED)],
+                grace=settings.drain_seconds,
+            )
         )
-        async with grpc_server(
-            settings.listen,
-            lambda server: tokenservice_pb2_grpc.add_TokenServiceServicer_to_server(
-                service, server
-            ),
-            health=health,
-            services=[SERVICE],
-            interceptors=[RequestInterceptor(_UNTRACED)],
-            grace=settings.drain_seconds,
-        ):
+        async with asyncio.TaskGroup() as watchers:
+            watching = (
+                watchers.create_task(watch_policy(channel, health)),
+                watchers.create_task(watch_gemini(minter, health, settings.gemini_probe_seconds)),
+            )
             await stop.wait()
-        for watcher in watchers:
-            watcher.cancel()
+            for watcher in watching:
+                watcher.cancel()
 
 
 if __name__ == "__main__":

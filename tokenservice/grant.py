@@ -112,7 +112,7 @@ class Terms:
         """
         model = self._model(request.model)
         if request.request_id and not _REQUEST_ID.fullmatch(request.request_id):
-            raise InvalidArgument("Idempotency-Key", "must be 1 to 128 printable ASCII characters")
+            raise InvalidArgument("requestId", "must be 1 to 128 printable ASCII characters")
         return Grant(
             model=model,
             requested_model=request.model or model.name,
