@@ -1,0 +1,141 @@
+"""What can be configured of tokenservice."""
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+
+from serving.settings import SettingsError, load
+from tokenservice.settings import TokenServiceSettings
+
+SECRET = "a secret of the tests, long enough."
+KEY = base64.b64encode(bytes(32)).decode()
+
+
+@pytest.fixture(autouse=True)
+def minimal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what must be set, and nothing else of ours."""
+    for field in TokenServiceSettings.model_fields.values():
+        monkeypatch.delenv(str(field.validation_alias), raising=False)
+        monkeypatch.delenv(f"{field.validation_alias}_FILE", raising=False)
+    monkeypatch.setenv("LIVE_API_JWT_SECRET", SECRET)
+    monkeypatch.setenv("GEMINI_API_KEY", "key")
+
+
+def test_the_defaults_are_the_contracts() -> None:
+    """30 minutes, at most 60, 2 to start, no custom instructions."""
+    terms = load(TokenServiceSettings).terms
+    assert (terms.default_duration_minutes, terms.max_duration_minutes) == (30, 60)
+    assert terms.start_window_minutes == 2
+    assert terms.custom_instructions is False
+    assert terms.default_instruction == "You are a helpful assistant."
+
+
+def test_what_is_set_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values go where they belong, each in its unit."""
+    monkeypatch.setenv("LIVE_API_ALLOWED_MODELS", " gemini-9-live , gemini-3.8-live ,")
+    monkeypatch.setenv("LIVE_API_DEFAULT_MODEL", "gemini-9-live")
+    monkeypatch.setenv("LIVE_API_ALLOW_CUSTOM_INSTRUCTIONS", "true")
+    monkeypatch.setenv("GEMINI_ATTEMPT_TIMEOUT_MS", "1500")
+    monkeypatch.setenv("TOKENSERVICE_SEAL_KEY", KEY)
+    settings = load(TokenServiceSettings)
+    assert [model.name for model in settings.catalogue.models] == [
+        "gemini-9-live",
+        "gemini-3.8-live",
+    ]
+    assert settings.terms.catalogue.default.name == "gemini-9-live"
+    assert settings.terms.custom_instructions is True
+    assert settings.gemini.attempt_timeout == 1.5
+    assert settings.gemini.api_key == "key"
+    assert settings.seal_key_bytes == bytes(32)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("LIVE_API_JWT_SECRET", "31 bytes are too few for HS256."),
+        ("GEMINI_API_KEY", ""),
+        ("GEMINI_API_VERSION", "v2"),
+        ("GOOGLE_GEMINI_BASE_URL", "example.com"),
+        ("GEMINI_ATTEMPTS", "0"),
+        ("GEMINI_ATTEMPTS", "two"),
+        ("GEMINI_ATTEMPT_TIMEOUT_MS", "99"),
+        ("GEMINI_PROBE_SECONDS", "0"),
+        ("GEMINI_PROBE_SECONDS", "nan"),
+        ("LIVE_API_TOKEN_DURATION_MINUTES", "0"),
+        ("LIVE_API_TOKEN_DURATION_MINUTES", "2.5"),
+        ("LIVE_API_TOKEN_DURATION_MINUTES", "61"),
+        ("LIVE_API_MAX_TOKEN_DURATION_MINUTES", "1200"),
+        ("LIVE_API_SESSION_START_WINDOW_MINUTES", "0"),
+        ("LIVE_API_SESSION_START_WINDOW_MINUTES", "1200"),
+        ("LIVE_API_DEFAULT_MODEL", "gemini-9-live"),
+        ("LIVE_API_DEFAULT_MODEL", ""),
+        ("LIVE_API_ALLOWED_MODELS", " , "),
+        ("LIVE_API_ALLOWED_MODELS", "../x"),
+        ("LIVE_API_ALLOW_CUSTOM_INSTRUCTIONS", "maybe"),
+        ("LIVE_API_DEFAULT_SYSTEM_INSTRUCTION", ""),
+        ("LIVE_API_DEFAULT_SYSTEM_INSTRUCTION", "x" * 1001),
+        ("TOKENSERVICE_SEAL_KEY", "c2hvcnQ="),
+        ("TOKENSERVICE_SEAL_KEY", "not base64!"),
+        ("TOKENSERVICE_SEAL_KEY", "é" * 32),
+        ("TOKENSERVICE_DEADLINE_MS", "999"),
+        ("TOKENSERVICE_POLICY_TIMEOUT_MS", "9"),
+        ("TOKENSERVICE_LISTEN", ""),
+        ("DRAIN_SECONDS", "soon"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """What does not parse or contradicts another is named, in one line, and secrets are not."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=rf"\A{re.escape(name)}: [^\n]+\Z") as refused:
+        load(TokenServiceSettings)
+    assert len(value) < 8 or value not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["LIVE_API_JWT_SECRET", "GEMINI_API_KEY"])
+def test_a_missing_secret_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What has no default has to be set."""
+    monkeypatch.delenv(name)
+    with pytest.raises(SettingsError, match=f"^{name}: must be set$"):
+        load(TokenServiceSettings)
+
+
+def test_a_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`NAME_FILE` names a file that holds the secret; the line's end is no part of it."""
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET} from a file\n")
+    monkeypatch.delenv("LIVE_API_JWT_SECRET")
+    monkeypatch.setenv("LIVE_API_JWT_SECRET_FILE", str(file))
+    settings = load(TokenServiceSettings)
+    assert settings.jwt_secret.get_secret_value() == f"{SECRET} from a file"
+
+
+def test_a_secret_in_two_places_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A secret that is set and in a file is a contradiction."""
+    monkeypatch.setenv("GEMINI_API_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(SettingsError, match=r"\AGEMINI_API_KEY_FILE: [^\n]+\Z"):
+        load(TokenServiceSettings)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"", b"short"])
+def test_a_file_that_holds_no_secret_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+) -> None:
+    """A file that is missing, not text, empty or too short is named by its variable."""
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.delenv("LIVE_API_JWT_SECRET")
+    monkeypatch.setenv("LIVE_API_JWT_SECRET_FILE", str(file))
+    with pytest.raises(SettingsError, match=r"\ALIVE_API_JWT_SECRET(_FILE)?: [^\n]+\Z"):
+        load(TokenServiceSettings)
+
+
+def test_secrets_are_not_shown() -> None:
+    """The settings can be printed."""
+    assert SECRET not in repr(load(TokenServiceSettings))
