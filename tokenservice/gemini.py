@@ -20,6 +20,7 @@ from google import genai
 from google.genai import errors as genai_errors, types
 
 from serving import tracing
+from serving.errors import Unavailable
 from serving.logs import redact
 from tokenservice.errors import UpstreamMisconfigured, UpstreamUnavailable
 from tokenservice.token import EphemeralToken
@@ -106,7 +107,7 @@ class GeminiMinter:
                 wait = error.retry_after or self._options.backoff * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
                 last = attempt == self._options.attempts
                 if last or wait + self._options.backoff > deadline.remaining:
-                    error.retry_after = error.retry_after or UpstreamUnavailable.retry_after or 1.0
+                    error.retry_after = error.retry_after or Unavailable.retry_after
                     raise
                 await self._sleep(wait)
         raise AssertionError("attempts is at least 1")
