@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 from opentelemetry import trace
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor, WrappedLogger
+    from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 _TOKEN = re.compile(r"auth_tokens/[^\s\"'&]+")
 
@@ -62,7 +63,7 @@ def configure(
     else:
         ending = [
             _redact_values,
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+            structlog.dev.ConsoleRenderer(exception_formatter=_redacted_traceback),
         ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=pipeline,
@@ -83,6 +84,12 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _redacted_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    out.write(redact(text.getvalue()))
 
 
 def _add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
