@@ -118,7 +118,7 @@ class Unavailable(ServiceError):
     """
 
     reason = "UNAVAILABLE"
-    retry_after = 1.0
+    retry_after: float | None = 1.0
     dependencies: Mapping[str, str] = MappingProxyType({})
 
 

@@ -62,7 +62,7 @@ class UpstreamUnavailable(errors.Unavailable):
 
     reason = "UPSTREAM_UNAVAILABLE"
     message = "Tokens cannot be issued now: Gemini is not available."
-    retry_after = None  # unless Gemini names some; the minter decides in the end
+    retry_after: float | None = None  # unless Gemini names some; the minter decides in the end
 
 
 class UpstreamMisconfigured(errors.Internal):
