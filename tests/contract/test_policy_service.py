@@ -1,0 +1,319 @@
+"""The policy sidecar through its API, on a real server over a Unix socket."""
+
+import socket
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from policy.decisions import CommitOutcome, Decision, Stats, Usage
+from policy.limits import Limits
+from policy.memory import MemoryStore
+from policy.pseudonym import Pseudonyms
+from policy.service import PolicyService
+from policy.store import Store, StoreUnavailable
+from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
+from serving.channel import open_channel
+from serving.health import HealthBoard
+from serving.interceptor import RequestInterceptor
+from serving.process import StartError
+from serving.server import grpc_server
+
+NOW = 1_767_225_600_000
+LEASE = 30_000
+SERVICE = "policy.v1.PolicyService"
+LIMITS = Limits(tokens_per_hour=2, tokens_per_day=5, cooldown_ms=0, concurrent_sessions=0)
+
+
+class BrokenStore:
+    """A store whose database is away."""
+
+    async def reserve(self, *_: object) -> Decision:
+        """Fail."""
+        raise StoreUnavailable("no route to 10.0.0.7")
+
+    async def commit(self, *_: object) -> CommitOutcome:
+        """Fail."""
+        raise StoreUnavailable("no route to 10.0.0.7")
+
+    async def release(self, *_: object) -> bool:
+        """Fail."""
+        raise StoreUnavailable("no route to 10.0.0.7")
+
+    async def usage(self, *_: object) -> Usage:
+        """Fail."""
+        raise StoreUnavailable("no route to 10.0.0.7")
+
+    async def stats(self) -> Stats:
+        """Fail."""
+        raise StoreUnavailable("no route to 10.0.0.7")
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    """Return where the sidecar listens."""
+    return f"unix:{tmp_path}/run/policy.sock"
+
+
+@pytest.fixture
+def store() -> Store:
+    """Return a store whose clock stands still."""
+    return MemoryStore(lambda: NOW, lease_ms=LEASE)
+
+
+@pytest.fixture
+def health() -> HealthBoard:
+    """Return the sidecar's health."""
+    return HealthBoard([SERVICE], ["store"])
+
+
+def serving(address: str, store: Store, health: HealthBoard) -> Any:
+    """Serve policy on an address."""
+    service = PolicyService(store, LIMITS, Pseudonyms(b"k" * 32))
+    return grpc_server(
+        [address],
+        lambda server: policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server),
+        health=health,
+        services=[SERVICE],
+        interceptors=[RequestInterceptor()],
+        grace=1,
+    )
+
+
+@pytest.fixture
+async def channel(
+    address: str, store: Store, health: HealthBoard
+) -> AsyncIterator[grpc.aio.Channel]:
+    """Return a channel to a running sidecar."""
+    async with serving(address, store, health), open_channel(address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def stub(channel: grpc.aio.Channel) -> Any:
+    """Return the generated client."""
+    return policy_pb2_grpc.PolicyServiceStub(channel)
+
+
+def key(request: str = "r", *, owner: bytes = b"owner", subject: str = "ann") -> pb.ReservationKey:
+    """Name an attempt."""
+    return pb.ReservationKey(subject=subject, request_id=request, owner=owner)
+
+
+def reserve(request: str = "r", *, count: int = 1, owner: bytes = b"owner") -> pb.ReserveRequest:
+    """Ask for tokens."""
+    return pb.ReserveRequest(key=key(request, owner=owner), fingerprint=b"print", count=count)
+
+
+def at(millis: int) -> Timestamp:
+    """Return a time on the wire."""
+    time = Timestamp()
+    time.FromMilliseconds(millis)
+    return time
+
+
+def commit(request: str = "r", *, owner: bytes = b"owner") -> pb.CommitRequest:
+    """Say that one token was minted."""
+    return pb.CommitRequest(
+        key=key(request, owner=owner),
+        token_expire_times=[at(NOW + 1_800_000)],
+        sealed_result=b"sealed",
+        sealed_expire_time=at(NOW + 120_000),
+    )
+
+
+def details(error: grpc.aio.AioRpcError) -> dict[str, Any]:
+    """Return the google.rpc details of an error, by their type's name."""
+    trailers = dict(error.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    assert status.code == error.code().value[0]
+    assert status.message == error.details()
+    found = {}
+    for packed in status.details:
+        name = packed.type_url.rpartition(".")[2]
+        message = getattr(error_details_pb2, name)()
+        packed.Unpack(message)
+        found[name] = message
+    return found
+
+
+async def test_one_token_from_reservation_to_replay(stub: Any) -> None:
+    """Reserve, commit and a repeat of the request agree on one charge."""
+    reserved = await stub.Reserve(reserve())
+    assert reserved.reservation.lease_expire_time == at(NOW + LEASE)
+    assert reserved.decision_id
+    committed = await stub.Commit(commit())
+    assert committed.outcome == pb.CommitResponse.OUTCOME_COMMITTED
+    assert committed.usage == pb.Usage(
+        active_tokens=1,
+        tokens_last_hour=1,
+        tokens_last_day=1,
+        limits=pb.Limits(tokens_per_hour=2, tokens_per_day=5),
+    )
+    again = await stub.Reserve(reserve(owner=b"another"))
+    assert again.replay.sealed_result == b"sealed"
+    assert again.replay.usage == committed.usage
+    assert (await stub.GetUsage(pb.GetUsageRequest(subject="ann"))).usage == committed.usage
+    stats = await stub.GetStats(pb.GetStatsRequest())
+    assert (stats.active_users, stats.tokens_last_hour, stats.pending_reservations) == (1, 1, 0)
+
+
+async def test_a_refusal_is_an_answer(stub: Any) -> None:
+    """A limit that was met is named, with its value and the time to wait."""
+    await stub.Reserve(reserve("one", count=2))
+    refusal = (await stub.Reserve(reserve("two"))).refusal
+    assert refusal.reason == pb.Refusal.REASON_TOKENS_PER_HOUR
+    assert refusal.limit_value == 2
+    assert refusal.next_allowed_time == at(NOW + 3_600_000)
+    assert refusal.retry_after_ms == 3_600_000
+    never = (await stub.Reserve(reserve("three", count=3))).refusal
+    assert not never.HasField("next_allowed_time")
+
+
+async def test_a_request_at_work_or_of_another_content_is_refused(stub: Any) -> None:
+    """Another attempt is told to wait, another content that the id is taken."""
+    await stub.Reserve(reserve())
+    busy = (await stub.Reserve(reserve(owner=b"another"))).refusal
+    assert busy.reason == pb.Refusal.REASON_REQUEST_IN_PROGRESS
+    assert busy.retry_after_ms == LEASE
+    changed = pb.ReserveRequest(key=key(), fingerprint=b"other", count=1)
+    reused = (await stub.Reserve(changed)).refusal
+    assert reused.reason == pb.Refusal.REASON_REQUEST_ID_REUSED
+
+
+async def test_a_release_gives_back_once(stub: Any) -> None:
+    """A charge is given back by the first release, and can then not be committed."""
+    await stub.Reserve(reserve())
+    answers = [await stub.Release(pb.ReleaseRequest(key=key())) for _ in range(2)]
+    assert [answer.released for answer in answers] == [True, False]
+    assert (await stub.Commit(commit())).outcome == pb.CommitResponse.OUTCOME_LOST
+
+
+INVALID: list[tuple[str, Any, str]] = [
+    ("Reserve", pb.ReserveRequest(count=1), "key.subject"),
+    ("Reserve", pb.ReserveRequest(key=key(subject=""), count=1), "key.subject"),
+    ("Reserve", pb.ReserveRequest(key=key(""), count=1), "key.request_id"),
+    ("Reserve", pb.ReserveRequest(key=key(owner=b""), count=1), "key.owner"),
+    ("Reserve", reserve(count=0), "count"),
+    ("Reserve", reserve(count=-1), "count"),
+    ("Commit", pb.CommitRequest(key=key()), "token_expire_times"),
+    ("Commit", pb.CommitRequest(key=key(owner=b"")), "key.owner"),
+    ("Release", pb.ReleaseRequest(key=key("")), "key.request_id"),
+    ("GetUsage", pb.GetUsageRequest(), "subject"),
+]
+
+
+@pytest.mark.parametrize("method, request_message, named", INVALID)
+async def test_an_argument_that_is_missing_is_named(
+    stub: Any, method: str, request_message: Any, named: str
+) -> None:
+    """What no decision can be made of is INVALID_ARGUMENT, with the field in the details."""
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await getattr(stub, method)(request_message)
+    assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    found = details(failed.value)
+    assert [each.field for each in found["BadRequest"].field_violations] == [named]
+    assert found["ErrorInfo"].reason == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    "method, request_message",
+    [
+        ("Reserve", reserve()),
+        ("Commit", commit()),
+        ("Release", pb.ReleaseRequest(key=key())),
+        ("GetUsage", pb.GetUsageRequest(subject="ann")),
+        ("GetStats", pb.GetStatsRequest()),
+    ],
+)
+async def test_a_store_that_is_away_is_no_decision(
+    address: str, health: HealthBoard, method: str, request_message: Any
+) -> None:
+    """Every method is UNAVAILABLE without the store, says when to retry and not why."""
+    async with serving(address, BrokenStore(), health), open_channel(address) as channel:
+        stub: Any = policy_pb2_grpc.PolicyServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await getattr(stub, method)(request_message)
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+    found = details(failed.value)
+    assert (found["ErrorInfo"].reason, found["ErrorInfo"].domain) == (
+        "POLICY_UNAVAILABLE",
+        "live-token",
+    )
+    assert found["RetryInfo"].retry_delay.seconds == 1
+    assert "10.0.0.7" not in str(failed.value)
+
+
+async def test_health_follows_what_is_reported(
+    channel: grpc.aio.Channel, health: HealthBoard
+) -> None:
+    """Check and Watch tell the state of each service, and Watch tells every change."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    answer = health_pb2.HealthCheckResponse
+    request = health_pb2.HealthCheckRequest(service=SERVICE)
+    assert (await stub.Check(request)).status == answer.NOT_SERVING
+    watch = stub.Watch(request)
+    assert (await watch.read()).status == answer.NOT_SERVING
+    await health.report("store", "SERVING")
+    assert (await watch.read()).status == answer.SERVING
+    assert (await stub.Check(health_pb2.HealthCheckRequest())).status == answer.SERVING
+    await health.report("store", "STORE_AWAY")
+    assert (await watch.read()).status == answer.NOT_SERVING
+    watch.cancel()
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await stub.Check(health_pb2.HealthCheckRequest(service="nobody"))
+    assert failed.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
+    """A client without our protos can find out what is served."""
+    untyped: Any = channel  # typed for synchronous channels only
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(untyped)
+    call = stub.ServerReflectionInfo(
+        iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    )
+    names = {service.name for service in (await call.read()).list_services_response.service}
+    assert {SERVICE, "grpc.health.v1.Health"} <= names
+    call.cancel()
+
+
+@pytest.mark.usefixtures("channel")
+def test_only_the_owner_may_use_the_socket(tmp_path: Path) -> None:
+    """The socket is 0600, in a directory that is 0700."""
+    path = tmp_path / "run" / "policy.sock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_a_socket_that_is_in_use_is_not_taken(address: str, store: Store, stub: Any) -> None:
+    """A second server on the same socket does not start, and the first one goes on."""
+    with pytest.raises(StartError, match="another process"):
+        async with serving(address, store, HealthBoard([SERVICE])):
+            pass
+    assert (await stub.Reserve(reserve())).HasField("reservation")
+
+
+async def test_a_socket_left_behind_is_taken(
+    address: str, store: Store, health: HealthBoard, tmp_path: Path
+) -> None:
+    """A socket that nobody listens on any more does not hinder a start."""
+    (tmp_path / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(tmp_path / "run" / "policy.sock"))
+    async with serving(address, store, health), open_channel(address) as channel:
+        stub: Any = policy_pb2_grpc.PolicyServiceStub(channel)
+        assert (await stub.Reserve(reserve())).HasField("reservation")
+
+
+async def test_an_address_that_is_none_is_named(store: Store, health: HealthBoard) -> None:
+    """What is not HOST:PORT stops the start with the address."""
+    with pytest.raises(StartError, match="nowhere"):
+        async with serving("nowhere", store, health):
+            pass

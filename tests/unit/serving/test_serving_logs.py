@@ -1,0 +1,122 @@
+"""Structured logs."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import pytest
+import structlog
+
+from serving.logs import LogFormat, LogLevel, configure, redact
+
+
+@pytest.fixture(autouse=True)
+def undone() -> Iterator[None]:
+    """Leave logging as it was found."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def fail(message: str) -> NoReturn:
+    """Raise an error that says `message`."""
+    raise ValueError(message)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return what was logged to standard error; nothing goes to standard output."""
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return [json.loads(line) for line in captured.err.splitlines()]
+
+
+def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """What structlog and logging say is one line of JSON each, with service, level and time."""
+    configure("policy", LogLevel.INFO, LogFormat.JSON)
+    structlog.get_logger("ours").info("decision", outcome="reserved\nline two")
+    logging.getLogger("theirs").warning("slow %s", "socket")
+    ours, theirs = lines(capsys)
+    assert (ours["service"], ours["level"], ours["event"]) == ("policy", "info", "decision")
+    assert ours["outcome"] == "reserved\nline two"
+    assert ours["timestamp"].endswith("Z")
+    assert (theirs["service"], theirs["level"]) == ("policy", "warning")
+    assert theirs["event"] == "slow socket"
+
+
+def test_what_is_below_the_level_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """The level holds for structlog and logging alike."""
+    configure("policy", LogLevel.WARNING, LogFormat.JSON)
+    structlog.get_logger("ours").info("quiet")
+    logging.getLogger("theirs").info("quiet")
+    structlog.get_logger("ours").error("loud")
+    assert [line["event"] for line in lines(capsys)] == ["loud"]
+
+
+def test_a_token_is_redacted_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Messages, values at any depth, arguments and exceptions show no token."""
+    configure("policy", LogLevel.INFO, LogFormat.JSON)
+    secret = "auth_tokens/s3cret"
+    structlog.get_logger("ours").info(f"got {secret}", a=secret, b={"c": [secret, (secret,)]})
+    logging.getLogger("theirs").warning("got %s", secret)
+    try:
+        fail(f"bad {secret}")
+    except ValueError:
+        structlog.get_logger("ours").exception("failed")
+        logging.getLogger("theirs").exception("failed")
+    captured = capsys.readouterr().err
+    assert "s3cret" not in captured
+    assert captured.count("auth_tokens/[redacted]") >= 7
+
+
+def test_an_exception_in_a_terminal_shows_no_token(capsys: pytest.CaptureFixture[str]) -> None:
+    """The form for people keeps the same secrets."""
+    configure("policy", LogLevel.INFO, LogFormat.CONSOLE)
+    try:
+        fail("bad auth_tokens/s3cret")
+    except ValueError:
+        structlog.get_logger("ours").exception("failed with auth_tokens/s3cret")
+    captured = capsys.readouterr().err
+    assert "failed with" in captured
+    assert "s3cret" not in captured
+
+
+def test_an_exception_is_told_without_its_locals(capsys: pytest.CaptureFixture[str]) -> None:
+    """A traceback names where, not what the variables held."""
+    configure("policy", LogLevel.INFO, LogFormat.JSON)
+
+    def check(credential: str) -> None:
+        fail(f"{len(credential)} characters")
+
+    try:
+        check("hunter2")
+    except ValueError:
+        structlog.get_logger("ours").exception("failed")
+    (line,) = lines(capsys)
+    assert line["exception"][0]["exc_type"] == "ValueError"
+    assert "hunter2" not in json.dumps(line)
+
+
+def test_libraries_that_quote_urls_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    """What would repeat requests and bodies is heard only on errors."""
+    configure("policy", LogLevel.DEBUG, LogFormat.JSON)
+    for name in ("aiohttp.access", "google_genai", "httpx", "uvicorn.access"):
+        logging.getLogger(name).warning("GET /?key=s3cret")
+    assert lines(capsys) == []
+
+
+@pytest.mark.parametrize(
+    "text, safe",
+    [
+        ("auth_tokens/abc", "auth_tokens/[redacted]"),
+        ('{"name": "auth_tokens/a-b_c.d"}', '{"name": "auth_tokens/[redacted]"}'),
+        ("?access_token=auth_tokens/abc&x=1", "?access_token=auth_tokens/[redacted]&x=1"),
+        ("auth_tokens/a auth_tokens/b", "auth_tokens/[redacted] auth_tokens/[redacted]"),
+        ("POST /v1beta/auth_tokens", "POST /v1beta/auth_tokens"),
+    ],
+)
+def test_only_the_secret_is_cut_out(text: str, safe: str) -> None:
+    """What surrounds a token stays readable."""
+    assert redact(text) == safe
