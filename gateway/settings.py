@@ -15,6 +15,6 @@ class GatewaySettings(Settings):
     """A gRPC target: `unix:` and a path, or `host:port`."""
     rpc_timeout_ms: int = variable("GATEWAY_RPC_TIMEOUT_MS", 10_000, ge=1, le=600_000)
     body_timeout_ms: int = variable("GATEWAY_BODY_TIMEOUT_MS", 10_000, ge=1, le=600_000)
-    max_body_bytes: int = variable("GATEWAY_MAX_BODY_BYTES", 65_536, ge=1, le=16_777_216)
+    max_body_bytes: int = variable("GATEWAY_MAX_BODY_BYTES", 65_536, ge=1, le=262_144)
     keep_alive_seconds: int = variable("GATEWAY_KEEP_ALIVE_SECONDS", 75, ge=1, le=3_600)
     """For how long a connection may be idle."""

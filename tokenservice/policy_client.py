@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 _SERVICE: Final = "policy.v1.PolicyService"
 _COMMIT_ATTEMPTS: Final = 2
-_RELEASE_SECONDS: Final = 1.0
+_RELEASE_SECONDS: Final = 0.5
 
 
 class PolicyClient:
@@ -54,15 +54,13 @@ class PolicyClient:
             subject=attempt.subject, request_id=attempt.request_id, owner=attempt.owner
         )
         request = pb.ReserveRequest(key=key, fingerprint=attempt.fingerprint, count=attempt.count)
-        answer = await self.call("Reserve", request, deadline.remaining)
-        _note(answer.decision_id)
-        if answer.HasField("refusal"):
-            raise _refusal(answer.refusal)
-        reservation = PolicyReservation(self, key, answer, deadline)
+        reservation = PolicyReservation(self, key, deadline)
         try:
+            # An answer that is lost may have charged, so this is inside as well.
+            await reservation.reserve(request)
             yield reservation
         finally:
-            await reservation.release_unless_committed()
+            await reservation.release_unless_settled()
 
     async def usage(self, subject: str, deadline: Deadline) -> Usage:
         """See Policy."""
@@ -109,20 +107,29 @@ class PolicyClient:
 class PolicyReservation:
     """A charge at the policy sidecar. See Reservation."""
 
-    def __init__(
-        self,
-        client: PolicyClient,
-        key: pb.ReservationKey,
-        answer: pb.ReserveResponse,
-        deadline: Deadline,
-    ) -> None:
-        """Hold what `answer` granted under `key`."""
-        self.decision_id = answer.decision_id
-        self.replay = _replay(answer.replay) if answer.HasField("replay") else None
+    def __init__(self, client: PolicyClient, key: pb.ReservationKey, deadline: Deadline) -> None:
+        """Stand for what will be reserved under `key`."""
+        self.decision_id = ""
+        self.replay: Replay | None = None
         self._client = client
         self._key = key
         self._deadline = deadline
-        self._settled = self.replay is not None
+        self._settled = False
+
+    async def reserve(self, request: pb.ReserveRequest) -> None:
+        """Charge, or raise why not."""
+        answer = await self._client.call("Reserve", request, self._deadline.remaining)
+        self.decision_id = answer.decision_id
+        _note(answer.decision_id)
+        match answer.WhichOneof("outcome"):
+            case "reservation":
+                return
+            case "replay":
+                self._settled = True
+                self.replay = _replay(answer.replay)
+            case _:
+                self._settled = True
+                raise _refusal(answer.refusal)
 
     async def commit(
         self, expires: Sequence[int], sealed_result: bytes, sealed_until: int
@@ -141,7 +148,7 @@ class PolicyReservation:
             raise PolicyUnavailable
         return _usage(answer.usage)
 
-    async def release_unless_committed(self) -> None:
+    async def release_unless_settled(self) -> None:
         """Give the charge back; if that fails too, its lease will."""
         if self._settled:
             return

@@ -24,7 +24,9 @@ class TokenServiceSettings(Settings):
     listen: CommaList = variable(
         "TOKENSERVICE_LISTEN", ("unix:.run/tokenservice.sock", "127.0.0.1:50051"), min_length=1
     )
-    policy_target: str = variable("TOKENSERVICE_POLICY_TARGET", "unix:.run/policy.sock")
+    policy_target: str = variable(
+        "TOKENSERVICE_POLICY_TARGET", "unix:.run/policy.sock", min_length=1
+    )
     policy_timeout_ms: int = variable("TOKENSERVICE_POLICY_TIMEOUT_MS", 500, ge=10, le=10_000)
     deadline_ms: int = variable("TOKENSERVICE_DEADLINE_MS", 8_000, ge=1_000, le=25_000)
     seal_key: SecretStr | None = variable("TOKENSERVICE_SEAL_KEY", None)

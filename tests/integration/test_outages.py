@@ -1,6 +1,7 @@
 """What callers get while a part of the stack is away, slow, or too late."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,21 @@ async def test_no_policy_no_token(make_layout: Callable[..., Layout]) -> None:
             assert (await watch.read()).status == STATUS.SERVING
             watch.cancel()
         assert (await client.call(subject=new_user())).status == 200
+
+
+async def test_a_hung_policy_costs_neither_time_nor_quota(
+    make_layout: Callable[..., Layout],
+) -> None:
+    """With policy stopped in its tracks: 503 in time, and no charge is left of it."""
+    async with running(make_layout()) as stack, caller(stack.layout) as client:
+        user = new_user()
+        stack.processes["policy"].send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(5):
+            answer = await client.call(subject=user)
+        assert (answer.status, answer.body["code"]) == (503, "POLICY_UNAVAILABLE")
+        stack.processes["policy"].send_signal(signal.SIGCONT)
+        assert (await client.call(subject=user)).status == 200
+        assert (await client.emulator("GET", "counters"))["tokensMinted"] == 1
 
 
 async def test_a_token_whose_lease_ran_out_is_dropped(
