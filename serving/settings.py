@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError as SourceError,
 )
 
 from serving.logs import LogFormat, LogLevel
@@ -40,7 +38,7 @@ def _split(value: object) -> object:
     )
 
 
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Several values in one variable, by commas; spaces around them do not count."""
 
 
@@ -71,23 +69,27 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see _Variables
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - files are not read
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - *_FILE instead
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - see _Variables
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments, then the environment, then the files it names."""
-        return init_settings, env_settings, _SecretFiles(settings_cls)
+        """Read arguments, then the environment and the files it names."""
+        return init_settings, _Variables(settings_cls)
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Reads a secret from the file that `<NAME>_FILE` names."""
+class _Variables(PydanticBaseSettingsSource):
+    """Reads each setting from its variable, and a secret also from the file of `<NAME>_FILE`.
+
+    The library's own source would read a field's bare name as well: a stray
+    `listen` in the environment would configure us.
+    """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         name = str(field.validation_alias or field_name)
-        path = os.environ.get(f"{name}_FILE")
+        value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
         if path is None or not _is_secret(field):
-            return None, name, False
-        if name in os.environ:
+            return value, name, False
+        if value is not None:
             raise SettingsError(f"{name}_FILE: {name} is set as well; set one of them")
         try:
             return Path(path).read_text(encoding="utf-8").strip(), name, False
@@ -118,8 +120,6 @@ def load(settings_type: type[S]) -> S:
         return settings_type()
     except ValidationError as error:
         raise SettingsError(_first_line(error.errors()[0])) from None
-    except SourceError as error:
-        raise SettingsError(str(error).splitlines()[0]) from None
 
 
 def _first_line(problem: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Failures of the service, as the contract's table of errors has them."""
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any
 
 import grpc
 import pytest
@@ -92,7 +92,10 @@ class _TwoAway(errors.Unavailable):
     """Both dependencies are away."""
 
     reason = "POLICY_UNAVAILABLE"
-    dependencies: ClassVar = {"policy": "POLICY_UNAVAILABLE", "gemini": "UPSTREAM_UNAVAILABLE"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dependencies = {"policy": "POLICY_UNAVAILABLE", "gemini": "UPSTREAM_UNAVAILABLE"}
 
 
 async def test_health_names_each_dependency(gateway: Any) -> None:
@@ -105,7 +108,7 @@ async def test_health_names_each_dependency(gateway: Any) -> None:
         for detail in answer.body["details"]
         if "metadata" in detail
     }
-    assert reasons == _TwoAway.dependencies
+    assert reasons == _TwoAway().dependencies
 
 
 @pytest.mark.parametrize(

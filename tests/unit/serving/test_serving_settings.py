@@ -86,3 +86,9 @@ def test_a_file_that_cannot_be_read_is_told(
     monkeypatch.setenv("SAMPLE_SECRET_FILE", str(tmp_path / "missing"))
     with pytest.raises(SettingsError, match=r"\ASAMPLE_SECRET_FILE: [^\n]+No such file[^\n]*\Z"):
         load(Sample)
+
+
+def test_only_its_own_variable_sets_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that happens to be called as a field of ours configures nothing."""
+    monkeypatch.setenv("drain_seconds", "77")
+    assert load(Settings).drain_seconds == 5
