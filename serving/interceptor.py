@@ -12,7 +12,7 @@ from serving import errors, rendering, tracing
 from serving.logs import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from opentelemetry.trace import Span
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _MAX_CAUSE = 200
+_MAX_REQUEST_ID = 128
 
 # The server's own fault, by the RPC semantic conventions; the rest is the caller's.
 _SERVER_FAULTS = {
@@ -74,10 +75,12 @@ def _traced(method: str, behavior: Behavior) -> Behavior:
             try:
                 answer = await _served(name, behavior, request, context)
             except errors.ServiceError as error:
-                _finish(span, name, rendering.status_code(error), started, error)
+                _finish(
+                    span, name, rendering.status_code(error), started, carrier=carrier, error=error
+                )
                 await _abort(context, error)
             else:
-                _finish(span, name, grpc.StatusCode.OK, started, None)
+                _finish(span, name, grpc.StatusCode.OK, started, carrier=carrier, error=None)
                 return answer
 
     return traced
@@ -104,7 +107,13 @@ async def _served(name: str, behavior: Behavior, request: Any, context: Context)
 
 
 def _finish(
-    span: Span, name: str, code: grpc.StatusCode, started: float, error: Exception | None
+    span: Span,
+    name: str,
+    code: grpc.StatusCode,
+    started: float,
+    *,
+    carrier: Mapping[str, str],
+    error: Exception | None,
 ) -> None:
     reason = getattr(error, "reason", None)
     if span.is_recording():
@@ -120,6 +129,7 @@ def _finish(
         code=code.name,
         reason=reason,
         cause=_cause(error),
+        request_id=carrier.get("x-request-id", "")[:_MAX_REQUEST_ID] or None,
         duration_ms=round((time.perf_counter() - started) * 1000, 3),
     )
 
