@@ -62,7 +62,7 @@ async def test_a_declared_size_is_refused_before_it_comes(gateway: Any) -> None:
     """A Content-Length that is too large is 413 at once; nothing of the body is awaited."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(post("Content-Type: application/json", "Content-Length: 10000000000"))
-    assert await reader.readline() == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+    assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")  # the words vary by Python
     writer.close()
     await writer.wait_closed()
 
