@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,9 @@ def _traced(method: str, behavior: Behavior) -> Behavior:
                     span, name, rendering.status_code(error), started, carrier=carrier, error=error
                 )
                 await _abort(context, error)
+            except asyncio.CancelledError:  # the caller left, or its deadline passed
+                _finish(span, name, grpc.StatusCode.CANCELLED, started, carrier=carrier, error=None)
+                raise
             else:
                 _finish(span, name, grpc.StatusCode.OK, started, carrier=carrier, error=None)
                 return answer
