@@ -1,4 +1,4 @@
-"""gRPC channels that notice, in about a second, that the other side is gone."""
+"""gRPC channels that reconnect within a second once the other side is back."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from opentelemetry import trace
 if TYPE_CHECKING:
     from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-_TOKEN = re.compile(r"auth_tokens/[^\s\"'&]+")
+# What Gemini's tokens, Google's API keys and JWTs look like.
+_SECRET = re.compile(r"(auth_tokens/)[^\s\"'&]+|(AIza)[\w-]{20,}|(eyJ)[\w-]+\.[\w-]+\.[\w-]*")
 
 
 class LogLevel(StrEnum):
@@ -36,8 +37,8 @@ class LogFormat(StrEnum):
 
 
 def redact(text: str) -> str:
-    """Return `text` without Gemini tokens: a second net, for foreign messages."""
-    return _TOKEN.sub("auth_tokens/[redacted]", text)
+    """Return `text` without what looks like a secret: a second net, for foreign messages."""
+    return _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}[redacted]", text)
 
 
 def configure(
@@ -108,7 +109,7 @@ def _redact_values(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
 def _redacted(value: Any) -> Any:
     match value:
         case str():
-            return redact(value) if "auth_tokens/" in value else value
+            return redact(value)
         case dict():
             return {key: _redacted(item) for key, item in value.items()}
         case list() | tuple():

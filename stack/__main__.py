@@ -29,24 +29,14 @@ def main() -> int:
 async def _run(layout: Layout) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(signum, stop.set)
-    told = asyncio.create_task(stop.wait())
-    serving = asyncio.create_task(_serve(layout))
-    await asyncio.wait([told, serving], return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    if not serving.done():
-        serving.cancel()
-        await asyncio.wait([serving])
-    if not serving.cancelled():
-        await serving
-
-
-async def _serve(layout: Layout) -> None:
-    async with running(layout) as stack:
+    async with running(layout, stop) as stack:
+        if stop.is_set():
+            return
         print(greeting(layout), flush=True)
-        death = await stack.first_death()
-        raise StackError(f"{death}; stopping the rest")
+        if death := await stack.first_death(stop):
+            raise StackError(f"{death}; stopping the rest")
 
 
 def greeting(layout: Layout) -> str:

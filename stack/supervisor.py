@@ -38,20 +38,21 @@ class Stack:
             start_new_session=True,  # a Ctrl-C is for the supervisor, which stops them in order
         )
 
-    async def until_ready(self, programs: Iterable[Program]) -> None:
-        """Wait for each program in turn.
+    async def until_ready(self, programs: Iterable[Program], stop: asyncio.Event) -> None:
+        """Wait for each program in turn, or for `stop`.
 
         Raises:
             StackError: One ended, or was not ready in time.
 
         """
         ready = asyncio.create_task(self._all_ready(programs))
-        death = asyncio.create_task(self.first_death())
+        death = asyncio.create_task(self.first_death(stop))
         try:
             await asyncio.wait([ready, death], return_when=asyncio.FIRST_COMPLETED)
-            if death.done():
-                raise StackError(death.result())
-            await ready
+            if ready.done():
+                await ready
+            elif how := death.result():
+                raise StackError(how)
         finally:
             ready.cancel()
             death.cancel()
@@ -79,23 +80,27 @@ class Stack:
                 process.kill()
                 await process.wait()
 
-    async def first_death(self) -> str:
-        """Wait until a process ends, and say which and how."""
-        waits = {
+    async def first_death(self, stop: asyncio.Event) -> str | None:
+        """Wait until a process ends and say which and how; None if `stop` comes first."""
+        waits: dict[asyncio.Task[object], str | None] = {
             asyncio.create_task(process.wait()): name for name, process in self.processes.items()
         }
+        waits[asyncio.create_task(stop.wait())] = None
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()
         name = waits[done.pop()]
-        return _ended(name, self.processes[name])
+        return None if name is None else _ended(name, self.processes[name])
 
 
 @asynccontextmanager
-async def running(layout: Layout) -> AsyncIterator[Stack]:
+async def running(layout: Layout, stop: asyncio.Event | None = None) -> AsyncIterator[Stack]:
     """Run the whole stack for the length of the block.
+
+    `stop` ends the wait for the start. Nothing else does: a block that was
+    cancelled while it stops its processes would leave some behind.
 
     Raises:
         StackError: It cannot start.
@@ -108,7 +113,7 @@ async def running(layout: Layout) -> AsyncIterator[Stack]:
     try:
         for program in programs:  # each copes with the others not being there yet
             await stack.launch(program)
-        await stack.until_ready(programs)
+        await stack.until_ready(programs, stop or asyncio.Event())
         yield stack
     finally:
         for program in reversed(programs):

@@ -19,12 +19,12 @@ def foreground() -> Iterator[None]:
     A terminal sends Ctrl-C to its whole foreground group; with make in it, make
     would die of it and report failure for what was a clean stop.
     """
-    if not sys.stdin.isatty():
+    terminal = sys.stdin.fileno()
+    if not _is_ours(terminal):
         yield
         return
-    terminal = sys.stdin.fileno()
     before = os.tcgetpgrp(terminal)
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we change the terminal from behind
+    ttou = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we change the terminal from behind
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
     os.tcsetpgrp(terminal, os.getpgrp())
@@ -32,3 +32,12 @@ def foreground() -> Iterator[None]:
         yield
     finally:
         os.tcsetpgrp(terminal, before)
+        signal.signal(signal.SIGTTOU, ttou)
+
+
+def _is_ours(terminal: int) -> bool:
+    """Return whether we were started in the foreground of a terminal."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:  # no terminal, or another session's
+        return False

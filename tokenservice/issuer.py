@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_COMMIT_SECONDS = 0.5
+_COMMIT_SECONDS = 1.0
 """What minting leaves of the deadline, so that a token in hand can be committed."""
 
 

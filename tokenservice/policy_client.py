@@ -158,13 +158,12 @@ class PolicyReservation:
             log.warning("release left to the lease", decision_id=self.decision_id)
 
     async def _commit(self, request: pb.CommitRequest) -> pb.CommitResponse:
-        for attempt in range(1, _COMMIT_ATTEMPTS + 1):
+        for left in range(_COMMIT_ATTEMPTS, 0, -1):
+            share = self._deadline.remaining / left  # so that the last attempt has its time too
             try:
-                answer: pb.CommitResponse = await self._client.call(
-                    "Commit", request, self._deadline.remaining
-                )
+                answer: pb.CommitResponse = await self._client.call("Commit", request, share)
             except PolicyUnavailable:
-                if attempt == _COMMIT_ATTEMPTS:
+                if left == 1:
                     raise
             else:
                 return answer

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
+from stack.__main__ import greeting
 from stack.layout import Layout
 
 READY = "Ctrl-C stops everything."
@@ -66,8 +67,12 @@ async def test_the_printed_curl_line_issues_a_token(make_layout: Callable[..., L
         assert body["success"] is True, body
         assert body["token"].startswith("auth_tokens/")
         process.send_signal(signal.SIGINT)
-        assert "Stopped." in await read_until("Stopped.")
+        logged = await read_until("Stopped.")
+        assert "Stopped." in logged
         assert await process.wait() == 0
+    assert "CreateToken" in logged
+    for secret in (body["token"], value.split()[1], "dev-user", "emulator-key"):
+        assert secret not in logged
 
 
 async def test_ctrl_c_in_a_terminal_is_a_clean_end(make_layout: Callable[..., Layout]) -> None:
@@ -93,6 +98,26 @@ async def test_one_death_takes_the_rest_down(make_layout: Callable[..., Layout])
         assert await process.wait() == 1
     with socket.socket() as probe:  # nothing is left that listens
         assert probe.connect_ex(("127.0.0.1", layout.gateway.number)) != 0
+
+
+async def test_signals_while_it_stops_leave_nothing_behind(
+    make_layout: Callable[..., Layout],
+) -> None:
+    """A Ctrl-C or a closed terminal during the stop leaves no process behind."""
+    layout = make_layout()
+    async with program(layout) as (process, read_until):
+        await read_until(READY)
+        gateway = child_of(process, "gateway")
+        os.kill(gateway, signal.SIGSTOP)  # so that stopping takes a while
+        os.kill(child_of(process, "policy"), signal.SIGKILL)
+        for signum in (signal.SIGINT, signal.SIGHUP):
+            process.send_signal(signum)
+        os.kill(gateway, signal.SIGCONT)
+        await read_until("stack: ")
+        assert await process.wait() in {0, 1}
+    for port in layout.ports.values():
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port.number)) != 0
 
 
 async def test_a_busy_port_is_named(make_layout: Callable[..., Layout]) -> None:
@@ -131,6 +156,7 @@ def command_of(pid: str) -> list[str]:
 async def test_with_a_key_it_mints_at_google(make_layout: Callable[..., Layout]) -> None:
     """With GEMINI_API_KEY set there is no emulator, and only tokenservice is given the key."""
     layout = make_layout(GEMINI_API_KEY="a-key")
+    assert "no emulator runs" in greeting(layout)
     programs = {program.name: program for program in layout.programs}
     assert set(programs) == {"policy", "tokenservice", "gateway"}
     assert programs["tokenservice"].environment["GEMINI_API_KEY"] == "a-key"

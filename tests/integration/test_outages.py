@@ -54,6 +54,10 @@ async def test_a_hung_policy_costs_neither_time_nor_quota(
         async with asyncio.timeout(5):
             answer = await client.call(subject=user)
         assert (answer.status, answer.body["code"]) == (503, "POLICY_UNAVAILABLE")
+        health = await client.call("GET", f"{TOKEN_PATH}/health")
+        while health.status == 200:  # it is asked twice a second
+            health = await client.call("GET", f"{TOKEN_PATH}/health")
+        assert health.body["code"] == "POLICY_UNAVAILABLE"
         stack.processes["policy"].send_signal(signal.SIGCONT)
         assert (await client.call(subject=user)).status == 200
         assert (await client.emulator("GET", "counters"))["tokensMinted"] == 1
