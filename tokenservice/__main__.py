@@ -24,7 +24,7 @@ from tokenservice.seal import KEY_BYTES, Sealer
 from tokenservice.service import TokenService
 from tokenservice.settings import TokenServiceSettings
 from tokenservice.v1 import tokenservice_pb2_grpc
-from tokenservice.watch import GEMINI, POLICY, watch_gemini, watch_policy
+from tokenservice.watch import GEMINI, POLICY, ReportingMinter, watch_gemini, watch_policy
 
 SERVICE = "tokenservice.v1.TokenService"
 _UNTRACED = frozenset({f"/{SERVICE}/GetHealth"})
@@ -47,7 +47,7 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
         policy = PolicyClient(channel, timeout=settings.policy_timeout_ms / 1000)
         # Without a key that replicas share, a repeat is answered by this process alone.
         sealer = Sealer(settings.seal_key_bytes or secrets.token_bytes(KEY_BYTES))
-        issuer = Issuer(policy, minter, sealer, clock)
+        issuer = Issuer(policy, ReportingMinter(minter, health), sealer, clock)
         stack.push_async_callback(issuer.drain)
         authenticator = Authenticator(
             settings.jwt_secret.get_secret_value().encode(),

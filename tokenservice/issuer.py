@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _COMMIT_SECONDS = 1.0
-"""What minting leaves of the deadline, so that a token in hand can be committed."""
+"""What minting leaves of the deadline, so that a token in hand can be committed; less
+where there is little to begin with."""
 
 
 class Minter(Protocol):
@@ -92,7 +93,8 @@ class Issuer:
         async with self._policy.reservation(attempt, deadline) as reservation:
             if reservation.replay is not None:
                 return self._again(reservation.replay, attempt, reservation.decision_id)
-            token = await self._minter.mint(grant, lifetime, deadline.earlier(_COMMIT_SECONDS))
+            kept = min(_COMMIT_SECONDS, deadline.remaining / 3)
+            token = await self._minter.mint(grant, lifetime, deadline.earlier(kept))
             minted = Minted(token, lifetime)
             usage = await reservation.commit(
                 [lifetime.expires_at],

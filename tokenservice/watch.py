@@ -11,11 +11,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.errors import ServiceError
 from serving.health import SERVING
-from tokenservice.errors import PolicyUnavailable
+from tokenservice.errors import PolicyUnavailable, UpstreamMisconfigured
 
 if TYPE_CHECKING:
     from serving.health import HealthBoard
+    from tokenservice.deadline import Deadline
     from tokenservice.gemini import GeminiMinter
+    from tokenservice.grant import Grant
+    from tokenservice.issuer import Minter
+    from tokenservice.token import EphemeralToken, Lifetime
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +60,25 @@ async def watch_gemini(minter: GeminiMinter, board: HealthBoard, interval: float
         else:
             await _report(board, GEMINI, SERVING)
             await asyncio.sleep(interval)
+
+
+class ReportingMinter:
+    """Mints, and reports what only a mint can show: a key that may ask, but not mint."""
+
+    def __init__(self, minter: Minter, board: HealthBoard) -> None:
+        """Mint with `minter`, report to `board`."""
+        self._minter = minter
+        self._board = board
+
+    async def mint(self, grant: Grant, lifetime: Lifetime, deadline: Deadline) -> EphemeralToken:
+        """See Minter."""
+        try:
+            token = await self._minter.mint(grant, lifetime, deadline)
+        except UpstreamMisconfigured as error:
+            await _report(self._board, GEMINI, error.reason)
+            raise
+        await _report(self._board, GEMINI, SERVING)
+        return token
 
 
 async def _report(board: HealthBoard, dependency: str, state: str) -> None:

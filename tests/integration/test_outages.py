@@ -109,6 +109,21 @@ async def test_gemini_away(make_layout: Callable[..., Layout]) -> None:
         assert usage.body["data"]["tokensLastDay"] == 0
 
 
+async def test_a_key_that_may_list_but_not_mint(make_layout: Callable[..., Layout]) -> None:
+    """A mint refused for our fault shows in health, until one succeeds."""
+    async with running(make_layout()) as stack, caller(stack.layout) as client:
+        await client.emulator("POST", "faults/mint", {"status": 403, "count": 1})
+        assert (await client.call(subject=new_user())).status == 502
+        sick = await client.call("GET", f"{TOKEN_PATH}/health")
+        assert sick.status == 503
+        reasons = {
+            d["metadata"]["name"]: d["reason"] for d in sick.body["details"] if "metadata" in d
+        }
+        assert reasons == {"gemini": "UPSTREAM_MISCONFIGURED"}
+        assert (await client.call(subject=new_user())).status == 200
+        assert (await client.call("GET", f"{TOKEN_PATH}/health")).status == 200
+
+
 async def test_tokenservice_away(make_layout: Callable[..., Layout]) -> None:
     """With tokenservice gone, the gateway says so in the contract's form."""
     async with running(make_layout()) as stack, caller(stack.layout) as client:
