@@ -53,6 +53,11 @@ class PolicyServiceStub:
                 request_serializer=policy_dot_v1_dot_policy__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=policy_dot_v1_dot_policy__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/policy.v1.PolicyService/Report',
+                request_serializer=policy_dot_v1_dot_policy__pb2.ReportRequest.SerializeToString,
+                response_deserializer=policy_dot_v1_dot_policy__pb2.ReportResponse.FromString,
+                _registered_method=True)
         self.GetUsage = channel.unary_unary(
                 '/policy.v1.PolicyService/GetUsage',
                 request_serializer=policy_dot_v1_dot_policy__pb2.GetUsageRequest.SerializeToString,
@@ -96,6 +101,14 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Report(self, request, context):
+        """Tells of an attempt that ended before a reservation, so that the rules
+        against guessing and probing can see it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUsage(self, request, context):
         """Reads a user's usage and limits. Changes nothing.
         """
@@ -127,6 +140,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=policy_dot_v1_dot_policy__pb2.ReleaseRequest.FromString,
                     response_serializer=policy_dot_v1_dot_policy__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=policy_dot_v1_dot_policy__pb2.ReportRequest.FromString,
+                    response_serializer=policy_dot_v1_dot_policy__pb2.ReportResponse.SerializeToString,
             ),
             'GetUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsage,
@@ -224,6 +242,33 @@ class PolicyService:
             '/policy.v1.PolicyService/Release',
             policy_dot_v1_dot_policy__pb2.ReleaseRequest.SerializeToString,
             policy_dot_v1_dot_policy__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/policy.v1.PolicyService/Report',
+            policy_dot_v1_dot_policy__pb2.ReportRequest.SerializeToString,
+            policy_dot_v1_dot_policy__pb2.ReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

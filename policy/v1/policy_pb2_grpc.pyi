@@ -51,6 +51,10 @@ class PolicyServiceStub:
     """Gives the charge back, once, where the mint failed. A reservation that is
     neither committed nor released gives itself back when its lease runs out.
     """
+    Report: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ReportRequest, _policy_pb2.ReportResponse]
+    """Tells of an attempt that ended before a reservation, so that the rules
+    against guessing and probing can see it.
+    """
     GetUsage: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetUsageRequest, _policy_pb2.GetUsageResponse]
     """Reads a user's usage and limits. Changes nothing."""
     GetStats: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetStatsRequest, _policy_pb2.GetStatsResponse]
@@ -76,6 +80,10 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     Release: _aio.UnaryUnaryMultiCallable[_policy_pb2.ReleaseRequest, _policy_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Gives the charge back, once, where the mint failed. A reservation that is
     neither committed nor released gives itself back when its lease runs out.
+    """
+    Report: _aio.UnaryUnaryMultiCallable[_policy_pb2.ReportRequest, _policy_pb2.ReportResponse]  # type: ignore[assignment]
+    """Tells of an attempt that ended before a reservation, so that the rules
+    against guessing and probing can see it.
     """
     GetUsage: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetUsageRequest, _policy_pb2.GetUsageResponse]  # type: ignore[assignment]
     """Reads a user's usage and limits. Changes nothing."""
@@ -117,6 +125,16 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_policy_pb2.ReleaseResponse, _abc.Awaitable[_policy_pb2.ReleaseResponse]]:
         """Gives the charge back, once, where the mint failed. A reservation that is
         neither committed nor released gives itself back when its lease runs out.
+        """
+
+    @_abc_1.abstractmethod
+    def Report(
+        self,
+        request: _policy_pb2.ReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.ReportResponse, _abc.Awaitable[_policy_pb2.ReportResponse]]:
+        """Tells of an attempt that ended before a reservation, so that the rules
+        against guessing and probing can see it.
         """
 
     @_abc_1.abstractmethod
