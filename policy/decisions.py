@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from policy.account import Account
     from policy.limits import Verdict
+    from policy.standing import Block, Offender, Standing
+    from policy.tries import Try
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +20,9 @@ class Attempt:
     user: str
     """The user's pseudonym."""
     request: bytes
-    """Digest of the request id: the same for a repeat."""
+    """Digest of the request id, 12 bytes: the same for a repeat."""
     owner: bytes
-    """Made anew for each attempt, so that only one of several can commit."""
+    """8 bytes, made anew for each attempt, so that only one of several can commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class InProgress:
 class Reused:
     """Not charged: the request id was used with another content."""
 
+    now: int
+
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
@@ -66,6 +72,16 @@ class Replayed:
 
     sealed_result: bytes
     usage: Usage
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Not charged: the offender is blocked."""
+
+    offender: Offender
+    block: Block
+    now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,16 @@ class Lost:
     """The reservation is gone, its lease ran out, or it is another attempt's."""
 
 
+class Release(StrEnum):
+    """What became of a release."""
+
+    RELEASED = "released"
+    KEPT = "kept"
+    """The budget of refunds is used up: the charge stays."""
+    NOTHING = "nothing"
+    """There was no pending charge of this attempt any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stats:
     """The numbers of all users together."""
@@ -92,4 +118,44 @@ class Stats:
 
 
 Decision = Reserved | Refused | InProgress | Reused | Replayed
+"""What an account decides."""
 CommitOutcome = Committed | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A store's answer to a reservation."""
+
+    decision: Decision | Blocked
+    tries: tuple[Try, ...] = ()
+    """The user's recent tries, oldest first, this one last; empty where nothing was
+    refused by a limit or repeated."""
+    degraded: bool = False
+    """Decided without the shared store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A user's recent tries, oldest first, at `now`."""
+
+    now: int
+    tries: tuple[Try, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """All that is known of a user, and how an address stands, at `now`."""
+
+    now: int
+    account: Account
+    tries: tuple[Try, ...]
+    user: Standing
+    address: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class ListedBlock:
+    """A block and whose it is."""
+
+    offender: Offender
+    block: Block

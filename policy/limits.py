@@ -37,6 +37,8 @@ class Limits:
     """Between two issues; 0: off."""
     concurrent_sessions: int = 0
     """Unexpired tokens at a time; 0: off."""
+    refunds_per_hour: int = 5
+    """Charges given back although a token may have been made; beyond them it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,13 @@ class Spend:
 
     at: int
     """When they were issued, or, while their mint is under way, reserved."""
-    expires: tuple[int, ...]
-    """When each of them expires."""
-    pending_until: int = 0
-    """Until when they may yet be issued, while their mint is under way."""
-
-    @property
-    def count(self) -> int:
-        """How many they are."""
-        return len(self.expires)
+    count: int
+    """How many they are."""
+    expires: int
+    """When the last of them expires; while their mint is under way, when their
+    reservation does."""
+    pending: bool = False
+    """Whether their mint is under way: they may yet be issued until `expires`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,14 @@ def _refusals(spends: Sequence[Spend], count: int, limits: Limits, now: int) -> 
         yield Verdict(Limit.TOKENS_PER_DAY, day, opens)
     if limits.cooldown_ms and spends:
         # A mint that is under way may end in a token later than `at + cooldown`.
-        ends = max(max(spend.at + limits.cooldown_ms, spend.pending_until) for spend in spends)
+        ends = max(
+            max(spend.at + limits.cooldown_ms, spend.expires if spend.pending else 0)
+            for spend in spends
+        )
         if now < ends:
             yield Verdict(Limit.COOLDOWN, limits.cooldown_ms, ends)
     if sessions := limits.concurrent_sessions:
-        slots = sorted((expiry, 1) for spend in spends for expiry in spend.expires)
+        slots = sorted((spend.expires, spend.count) for spend in spends)
         if (opens := _opens(slots, count, sessions, now)) != now:
             yield Verdict(Limit.CONCURRENT_SESSIONS, sessions, opens)
 
