@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from policy.account import Account
     from policy.limits import Verdict
+    from policy.rules import Rule
     from policy.standing import Block, Offender, Standing
     from policy.tries import Try
 
@@ -85,6 +86,26 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class Denied:
+    """Not charged: the policy file denies the address everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abusive:
+    """Not charged: a rule against abuse was broken."""
+
+    rule: Rule
+    now: int
+    ends_at: int | None = None
+    """When waiting alone mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Nothing was asked for: a report was heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """Final. The tokens may be delivered."""
 
@@ -119,6 +140,8 @@ class Stats:
 
 Decision = Reserved | Refused | InProgress | Reused | Replayed
 """What an account decides."""
+Outcome = Decision | Blocked | Denied | Abusive | Noted
+"""What policy decides."""
 CommitOutcome = Committed | Lost
 
 

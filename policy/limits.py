@@ -65,38 +65,72 @@ class Verdict:
     next_allowed_at: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What one limit makes of a request."""
+
+    limit: Limit
+    value: int
+    """The limit: tokens, or the cooldown's milliseconds."""
+    used: int
+    """Of it: tokens that count, or milliseconds still to wait."""
+    next_allowed_at: int | None
+    """From when on the request would pass: now, if it passes. None: never."""
+
+    def refuses(self, now: int) -> bool:
+        """Whether the request is refused by it."""
+        return self.next_allowed_at != now
+
+    def headroom(self, now: int) -> int:
+        """How many more tokens it would grant now."""
+        if self.limit is Limit.COOLDOWN:
+            return int(not self.refuses(now))
+        return max(0, self.value - self.used)
+
+
 def refusal(spends: Sequence[Spend], count: int, limits: Limits, now: int) -> Verdict | None:
     """Return the strictest limit that refuses `count` more tokens, or None.
 
     `spends` are in order of time. The strictest is the one that refuses longest.
     """
     return max(
-        _refusals(spends, count, limits, now),
+        (
+            Verdict(assessed.limit, assessed.value, assessed.next_allowed_at)
+            for assessed in assess(spends, count, limits, now)
+            if assessed.refuses(now)
+        ),
         key=lambda v: float("inf") if v.next_allowed_at is None else v.next_allowed_at,
         default=None,
     )
 
 
-def _refusals(spends: Sequence[Spend], count: int, limits: Limits, now: int) -> Iterable[Verdict]:
-    hour, day = limits.tokens_per_hour, limits.tokens_per_day
-    slots = [(spend.at + HOUR_MS, spend.count) for spend in spends]
-    if (opens := _opens(slots, count, hour, now)) != now:
-        yield Verdict(Limit.TOKENS_PER_HOUR, hour, opens)
-    slots = [(spend.at + DAY_MS, spend.count) for spend in spends]
-    if (opens := _opens(slots, count, day, now)) != now:
-        yield Verdict(Limit.TOKENS_PER_DAY, day, opens)
-    if limits.cooldown_ms and spends:
+def assess(spends: Sequence[Spend], count: int, limits: Limits, now: int) -> Iterable[Assessment]:
+    """Assess `count` more tokens by each limit that is on. `spends` are in order of time."""
+    hour = [(spend.at + HOUR_MS, spend.count) for spend in spends]
+    yield _window(Limit.TOKENS_PER_HOUR, limits.tokens_per_hour, hour, count, now)
+    day = [(spend.at + DAY_MS, spend.count) for spend in spends]
+    yield _window(Limit.TOKENS_PER_DAY, limits.tokens_per_day, day, count, now)
+    if limits.cooldown_ms:
         # A mint that is under way may end in a token later than `at + cooldown`.
         ends = max(
-            max(spend.at + limits.cooldown_ms, spend.expires if spend.pending else 0)
-            for spend in spends
+            (
+                max(spend.at + limits.cooldown_ms, spend.expires if spend.pending else 0)
+                for spend in spends
+            ),
+            default=now,
         )
-        if now < ends:
-            yield Verdict(Limit.COOLDOWN, limits.cooldown_ms, ends)
+        ends = max(now, ends)
+        yield Assessment(Limit.COOLDOWN, limits.cooldown_ms, ends - now, ends)
     if sessions := limits.concurrent_sessions:
         slots = sorted((spend.expires, spend.count) for spend in spends)
-        if (opens := _opens(slots, count, sessions, now)) != now:
-            yield Verdict(Limit.CONCURRENT_SESSIONS, sessions, opens)
+        yield _window(Limit.CONCURRENT_SESSIONS, sessions, slots, count, now)
+
+
+def _window(
+    limit: Limit, value: int, slots: Sequence[tuple[int, int]], count: int, now: int
+) -> Assessment:
+    used = sum(places for until, places in slots if until > now)
+    return Assessment(limit, value, used, _opens(slots, count, value, now))
 
 
 def _opens(slots: Sequence[tuple[int, int]], count: int, size: int, now: int) -> int | None:

@@ -9,26 +9,21 @@ from policy.account import Account, State
 from policy.decisions import (
     Answer,
     Blocked,
-    InProgress,
     Inspection,
     ListedBlock,
     Observation,
-    Refused,
-    Replayed,
-    Reserved,
-    Reused,
     Stats,
 )
 from policy.limits import DAY_MS, HOUR_MS
 from policy.standing import Block, Offender, Party, Standing
 from policy.store import StoreUnavailable
-from policy.tries import Memory, Try, TryKind, added
+from policy.tries import Memory, Try, TryKind, added, tried
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from policy.account import Sealed
-    from policy.decisions import Attempt, CommitOutcome, Decision, Release, Usage
+    from policy.decisions import Attempt, CommitOutcome, Release, Usage
     from policy.limits import Limits
     from policy.rules import Rule
     from policy.standing import Blocking
@@ -89,11 +84,12 @@ class MemoryStore:
         decision = account.reserve(
             attempt, fingerprint, count, limits, now=now, lease_ms=self._lease_ms
         )
-        if isinstance(decision, Reserved):
-            self._accounts[attempt.user] = account
-            self._accounts.move_to_end(attempt.user)
-            return Answer(decision)
-        return Answer(decision, self._remember(attempt.user, _try(decision, fingerprint), memory))
+        new = tried(decision, fingerprint)
+        if new is not None:
+            return Answer(decision, self._remember(attempt.user, new, memory))
+        self._accounts[attempt.user] = account
+        self._accounts.move_to_end(attempt.user)
+        return Answer(decision)
 
     async def commit(
         self, attempt: Attempt, count: int, expires: int, sealed: Sealed, limits: Limits
@@ -192,6 +188,13 @@ class MemoryStore:
     async def check(self) -> None:
         """See Store."""
 
+    def holds(self, attempt: Attempt) -> bool:
+        """Whether it knows of a charge of this attempt."""
+        return any(
+            charge.request == attempt.request and charge.owner == attempt.owner
+            for charge in self._account(attempt.user).charges
+        )
+
     def _account(self, user: str) -> Account:
         return self._accounts.get(user) or Account()
 
@@ -237,17 +240,3 @@ class MemoryStore:
             if now < tries[-1].at + _LONGEST_WINDOW_MS:
                 break
             del self._tries[user]
-
-
-def _try(decision: Decision, fingerprint: bytes) -> Try:
-    match decision:
-        case Refused(verdict, now):
-            return Try(now, verdict.next_allowed_at or 0, TryKind.REFUSED, fingerprint)
-        case InProgress(lease_until, now):
-            return Try(now, lease_until, TryKind.BUSY, fingerprint)
-        case Reused(now):
-            return Try(now, 0, TryKind.BUSY, fingerprint)
-        case Replayed(now=now):
-            return Try(now, 0, TryKind.REPLAYED, fingerprint)
-        case Reserved():
-            raise AssertionError("a grant is no try")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from ipaddress import IPv6Address, ip_address, ip_network
 
 _BYTES = 12
 
@@ -27,6 +28,16 @@ class Pseudonyms:
     def request(self, subject: str, request_id: str) -> bytes:
         """Return a request id's pseudonym, which differs from user to user."""
         return self._digest(b"request\0" + subject.encode() + b"\0" + request_id.encode())
+
+    def address(self, address: str) -> str:
+        """Return the pseudonym of an IP address. An IPv6 address stands for its /64.
+
+        A /64 is what one customer has, so one machine cannot look like many.
+        """
+        ip = ip_address(address)
+        if isinstance(ip, IPv6Address):
+            ip = ip_network((ip, 64), strict=False).network_address
+        return base64.urlsafe_b64encode(self._digest(b"address\0" + ip.packed)).decode()
 
     def _digest(self, message: bytes) -> bytes:
         return hmac.digest(self._key, message, hashlib.sha256)[:_BYTES]

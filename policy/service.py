@@ -1,15 +1,17 @@
-"""policy.v1.PolicyService: converts, asks the store, converts back."""
+"""policy.v1.PolicyService: converts, asks the judge, converts back."""
 
 from __future__ import annotations
 
-import secrets
+import hashlib
 from typing import TYPE_CHECKING, Any, AnyStr, TypeVar
 
 import structlog
 from opentelemetry import trace
 
-from policy import wire
+from policy import record, wire
+from policy.account import Sealed
 from policy.decisions import Attempt
+from policy.judge import Request
 from policy.store import StoreUnavailable
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving import errors, tracing
@@ -19,15 +21,22 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from policy.limits import Limits
+    from policy.explain import Explainer
+    from policy.judge import Judge, Ruling
     from policy.pseudonym import Pseudonyms
-    from policy.store import Store
+    from policy.record import Recorder
+    from serving.clock import Clock
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
+
+MAX_COUNT = 100
+_OWNER_BYTES = 8
+_FINGERPRINT_BYTES = 4
+_MAX_RESULT_BYTES = 8 * 1024
 
 
 class NoDecision(errors.Unavailable):
@@ -38,70 +47,139 @@ class NoDecision(errors.Unavailable):
 
 
 class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
-    """Decides by the store's accounts and the configured limits."""
+    """Decides, and accounts for what was decided."""
 
-    def __init__(self, store: Store, limits: Limits, pseudonyms: Pseudonyms) -> None:
-        """Charge accounts in `store`, named by `pseudonyms`, against `limits`."""
-        self._store = store
-        self._limits = limits
+    def __init__(
+        self,
+        judge: Judge,
+        explainer: Explainer,
+        pseudonyms: Pseudonyms,
+        recorder: Recorder,
+        clock: Clock,
+    ) -> None:
+        """Name everybody by `pseudonyms`, keep what was decided with `recorder`."""
+        self._judge = judge
+        self._explainer = explainer
         self._pseudonyms = pseudonyms
+        self._recorder = recorder
+        self._clock = clock
 
     async def Reserve(self, request: pb.ReserveRequest, context: Context) -> pb.ReserveResponse:
         """Charge a user's quota, all of it or none."""
-        attempt = self._attempt(request.key)
-        if request.count < 1:
-            raise errors.InvalidArgument("count", "must be 1 or more")
-        decision = await _decided(
-            self._store.reserve(attempt, request.fingerprint, request.count, self._limits)
-        )
-        decision_id = secrets.token_hex(8)
-        answer = wire.reserve_response(decision_id, decision, self._limits)
-        outcome = wire.outcome_name(decision)
-        _note(decision_id, outcome)
-        log.info("decision", decision_id=decision_id, outcome=outcome, user=attempt.user)
-        return answer
+        if not 1 <= request.count <= MAX_COUNT:
+            raise errors.InvalidArgument("count", f"must be 1 to {MAX_COUNT}")
+        asked = self._request(self._attempt(request.key), request, request.count)
+        if request.dry_run:
+            return wire.explained(await decided(self._explainer.explain(asked)))
+        ruling = await decided(self._judge.reserve(asked))
+        self._tell("decision", asked, ruling)
+        return wire.reserve_response(ruling)
 
     async def Commit(self, request: pb.CommitRequest, context: Context) -> pb.CommitResponse:
         """Make a charge final."""
         attempt = self._attempt(request.key)
-        expires = [wire.millis(time) for time in request.token_expire_times]
-        if not expires:
-            raise errors.InvalidArgument("token_expire_times", "must name at least one token")
-        outcome = await _decided(
-            self._store.commit(
-                attempt,
-                expires,
-                request.sealed_result,
-                wire.millis(request.sealed_expire_time),
-                self._limits,
-            )
+        expires = [wire.millis("token_expire_times", time) for time in request.token_expire_times]
+        if not 1 <= len(expires) <= MAX_COUNT:
+            raise errors.InvalidArgument("token_expire_times", f"must be 1 to {MAX_COUNT} times")
+        if len(request.sealed_result) > _MAX_RESULT_BYTES:
+            raise errors.InvalidArgument("sealed_result", f"at most {_MAX_RESULT_BYTES} bytes")
+        sealed = Sealed(
+            request.sealed_result, wire.millis("sealed_expire_time", request.sealed_expire_time)
         )
-        return wire.commit_response(outcome, self._limits)
+        count, last = len(expires), max(expires)
+        outcome = await decided(self._judge.commit(attempt, request.tier, count, last, sealed))
+        self._recorder.write(record.commit(self._clock(), attempt, count, last, outcome))
+        return wire.commit_response(outcome, self._judge.tier(request.tier).limits)
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:
         """Give a charge back, once."""
-        attempt = self._attempt(request.key)
-        return pb.ReleaseResponse(released=await _decided(self._store.release(attempt)))
+        attempt, ambiguous = self._attempt(request.key), request.ambiguous
+        outcome = await decided(self._judge.release(attempt, request.tier, ambiguous=ambiguous))
+        self._recorder.write(record.release(self._clock(), attempt, outcome, ambiguous=ambiguous))
+        return pb.ReleaseResponse(released=outcome is outcome.RELEASED)
+
+    async def Report(self, request: pb.ReportRequest, context: Context) -> pb.ReportResponse:
+        """Hear of an attempt that ended before a reservation."""
+        match request.outcome:
+            case pb.ReportRequest.OUTCOME_CREDENTIALS_REJECTED:
+                ruling = await self._credentials_rejected(wire.client(request.client))
+            case pb.ReportRequest.OUTCOME_REQUEST_REJECTED:
+                user = self._pseudonyms.user(_required("subject", request.subject))
+                nothing = Attempt(user, b"", b"")
+                asked = self._request(nothing, request, 1)
+                ruling = await decided(self._judge.request_rejected(asked))
+                self._tell("rejected", asked, ruling)
+            case _:
+                raise errors.InvalidArgument("outcome", "must be set")
+        return pb.ReportResponse(decision_id=ruling.decision_id)
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
         """Read a user's usage."""
         user = self._pseudonyms.user(_required("subject", request.subject))
-        usage = await _decided(self._store.usage(user, self._limits))
-        return pb.GetUsageResponse(usage=wire.usage_message(usage, self._limits))
+        usage = await decided(self._judge.usage(user, request.tier))
+        limits = self._judge.tier(request.tier).limits
+        return pb.GetUsageResponse(usage=wire.usage_message(usage, limits))
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
         """Read the numbers of all users together."""
-        return wire.stats_response(await _decided(self._store.stats()))
+        return wire.stats_response(await decided(self._judge.stats()))
+
+    async def _credentials_rejected(self, client: Any) -> Ruling:
+        address = self._pseudonyms.address(client.address) if client.address else None
+        ruling = await decided(self._judge.credentials_rejected(client, address))
+        self._recorder.write(record.credentials(self._clock(), ruling, address, self._judge.digest))
+        return ruling
+
+    def _tell(self, event: str, request: Request, ruling: Ruling) -> None:
+        outcome = record.outcome_name(ruling.outcome)
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attribute(tracing.DECISION_ID, ruling.decision_id)
+            span.set_attribute(tracing.DECISION, outcome)
+            span.set_attribute(tracing.DEGRADED, ruling.degraded)
+        log.info(
+            event,
+            decision_id=ruling.decision_id,
+            outcome=outcome,
+            user=request.attempt.user,
+            tier=ruling.tier.name,
+            **({"degraded": True} if ruling.degraded else {}),
+            **({"shadow": shadow} if (shadow := _shadow(ruling)) else {}),
+        )
+        self._recorder.write(
+            record.decision(self._clock(), event, request, ruling, self._judge.digest)
+        )
+
+    def _request(
+        self, attempt: Attempt, request: pb.ReserveRequest | pb.ReportRequest, count: int
+    ) -> Request:
+        client = wire.client(request.client)
+        return Request(
+            attempt=attempt,
+            # Four bytes tell bodies apart well enough, and a store keeps many of them.
+            fingerprint=hashlib.sha256(request.fingerprint).digest()[:_FINGERPRINT_BYTES],
+            count=count,
+            tier=request.tier,
+            client=client,
+            address=self._pseudonyms.address(client.address) if client.address else None,
+            content=wire.content(request.content),
+        )
 
     def _attempt(self, key: pb.ReservationKey) -> Attempt:
         subject = _required("key.subject", key.subject)
         request_id = _required("key.request_id", key.request_id)
-        owner = _required("key.owner", key.owner)
+        if len(key.owner) != _OWNER_BYTES:
+            raise errors.InvalidArgument("key.owner", f"must be {_OWNER_BYTES} bytes")
         return Attempt(
             user=self._pseudonyms.user(subject),
             request=self._pseudonyms.request(subject, request_id),
-            owner=owner,
+            owner=key.owner,
         )
+
+
+def _shadow(ruling: Ruling) -> list[str]:
+    """Name the rules that would have refused, were they enforced."""
+    return [f.rule.value for f in ruling.findings if f.broken and not f.refuses]
 
 
 def _required(field: str, value: AnyStr) -> AnyStr:
@@ -110,15 +188,9 @@ def _required(field: str, value: AnyStr) -> AnyStr:
     return value
 
 
-async def _decided(answer: Awaitable[T]) -> T:
+async def decided(answer: Awaitable[T]) -> T:
+    """Return what the store answered, or raise NoDecision."""
     try:
         return await answer
     except StoreUnavailable as error:
         raise NoDecision from error
-
-
-def _note(decision_id: str, outcome: str) -> None:
-    span = trace.get_current_span()
-    if span.is_recording():
-        span.set_attribute(tracing.DECISION_ID, decision_id)
-        span.set_attribute(tracing.DECISION, outcome)

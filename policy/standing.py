@@ -30,6 +30,10 @@ class Offender:
     party: Party
     name: str
 
+    def shadow(self) -> Offender:
+        """Return who is held to account in its stead where blocking is in shadow mode."""
+        return Offender(self.party, f"~{self.name}")
+
 
 @dataclass(frozen=True, slots=True)
 class Blocking:

@@ -11,9 +11,12 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from policy.account import STANDSTILL_MS
+from policy.decisions import InProgress, Refused, Replayed, Reserved, Reused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from policy.decisions import Decision
 
 
 class TryKind(IntEnum):
@@ -57,3 +60,18 @@ def added(tries: Sequence[Try], new: Try, memory: Memory) -> tuple[Try, ...]:
     """
     kept = [old for old in tries if new.at - memory.window_ms < old.at <= new.at + STANDSTILL_MS]
     return (*kept, new)[-memory.most :]
+
+
+def tried(decision: Decision, fingerprint: bytes) -> Try | None:
+    """Return the try that ended in `decision`. None: it was granted, which is no try."""
+    match decision:
+        case Reserved():
+            return None
+        case Refused(verdict, now):
+            return Try(now, verdict.next_allowed_at or 0, TryKind.REFUSED, fingerprint)
+        case InProgress(lease_until, now):
+            return Try(now, lease_until, TryKind.BUSY, fingerprint)
+        case Reused(now):
+            return Try(now, 0, TryKind.BUSY, fingerprint)
+        case Replayed(now=now):
+            return Try(now, 0, TryKind.REPLAYED, fingerprint)

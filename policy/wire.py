@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from policy.decisions import (
+    Abusive,
+    Blocked,
     CommitOutcome,
     Committed,
-    Decision,
+    Denied,
     InProgress,
     Lost,
+    Noted,
+    Outcome,
     Refused,
     Replayed,
     Reserved,
@@ -18,13 +25,31 @@ from policy.decisions import (
     Usage,
 )
 from policy.limits import Limit, Limits
+from policy.record import next_allowed_at
+from policy.rules import Client, Content, Mode
+from policy.standing import Party
 from policy.v1 import policy_pb2 as pb
+from serving import errors
+
+if TYPE_CHECKING:
+    from policy.explain import Explanation
+    from policy.judge import Ruling
+    from policy.limits import Assessment
+    from policy.rules import Finding
+
+MAX_TIME_MS = 253_402_300_799_999  # the year 9999: beyond it a time is a mistake
+_MAX_MODEL_CHARS = 1_000
+_MAX_INSTRUCTION_CHARS = 10_000
 
 _REASONS = {
     Limit.TOKENS_PER_HOUR: pb.Refusal.REASON_TOKENS_PER_HOUR,
     Limit.TOKENS_PER_DAY: pb.Refusal.REASON_TOKENS_PER_DAY,
     Limit.COOLDOWN: pb.Refusal.REASON_COOLDOWN,
     Limit.CONCURRENT_SESSIONS: pb.Refusal.REASON_CONCURRENT_SESSIONS,
+}
+_BLOCKED = {
+    Party.ADDRESS: pb.Refusal.REASON_ADDRESS_BLOCKED,
+    Party.USER: pb.Refusal.REASON_USER_BLOCKED,
 }
 
 
@@ -34,46 +59,119 @@ def timestamp(millis_since_epoch: int) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=rest * 1_000_000)
 
 
-def millis(time: Timestamp) -> int:
-    """Return a time in milliseconds since the epoch, rounded down."""
-    return time.seconds * 1000 + time.nanos // 1_000_000
+def millis(field: str, time: Timestamp) -> int:
+    """Return a time in milliseconds since the epoch, rounded down.
+
+    Raises:
+        InvalidArgument: It is before the epoch, or after the year 9999.
+
+    """
+    value: int = time.seconds * 1000 + time.nanos // 1_000_000
+    if not 0 <= value <= MAX_TIME_MS:
+        raise errors.InvalidArgument(field, "must be a time from 1970 to 9999")
+    return value
 
 
-def reserve_response(decision_id: str, decision: Decision, limits: Limits) -> pb.ReserveResponse:
+def client(message: pb.Client) -> Client:
+    """Return where a request came from."""
+    headers = message.http_headers if message.HasField("http_headers") else None
+    try:
+        address = str(ip_address(message.address)) if message.address else None
+    except ValueError as error:
+        raise errors.InvalidArgument("client.address", "must be an IP address") from error
+    return Client(address, None if headers is None else frozenset(headers.names))
+
+
+def content(message: pb.Content) -> Content:
+    """Return what a caller chose, as far as rules look at it."""
+    return Content(
+        message.model[:_MAX_MODEL_CHARS], message.system_instruction[:_MAX_INSTRUCTION_CHARS]
+    )
+
+
+def reserve_response(ruling: Ruling) -> pb.ReserveResponse:
     """Return a decision on the wire."""
-    answer = pb.ReserveResponse(decision_id=decision_id)
-    match decision:
+    answer = pb.ReserveResponse(decision_id=ruling.decision_id, degraded=ruling.degraded)
+    match ruling.outcome:
         case Reserved(lease_until):
             answer.reservation.lease_expire_time.CopyFrom(timestamp(lease_until))
         case Replayed(sealed_result, usage):
             answer.replay.sealed_result = sealed_result
-            answer.replay.usage.CopyFrom(usage_message(usage, limits))
-        case Refused(verdict, now):
-            answer.refusal.reason = _REASONS[verdict.limit]
-            answer.refusal.limit_value = verdict.value
-            if verdict.next_allowed_at is not None:
-                _wait(answer.refusal, verdict.next_allowed_at, now)
-        case InProgress(lease_until, now):
-            answer.refusal.reason = pb.Refusal.REASON_REQUEST_IN_PROGRESS
-            _wait(answer.refusal, lease_until, now)
-        case Reused():
-            answer.refusal.reason = pb.Refusal.REASON_REQUEST_ID_REUSED
+            answer.replay.usage.CopyFrom(usage_message(usage, ruling.tier.limits))
+        case _ as refused:
+            answer.refusal.CopyFrom(_refusal(refused))
     return answer
 
 
-def outcome_name(decision: Decision) -> str:
-    """Return a decision's name for logs and spans: a small, fixed set."""
-    match decision:
-        case Refused(verdict, _):
-            return f"refused_{verdict.limit.value}"
-        case Reserved():
-            return "reserved"
-        case Replayed():
-            return "replayed"
-        case InProgress():
-            return "in_progress"
-        case Reused():
-            return "request_id_reused"
+def explained(explanation: Explanation) -> pb.ReserveResponse:
+    """Return the answer to a dry run."""
+    answer = reserve_response(explanation.ruling)
+    now = explanation.inspection.now
+    answer.verdicts.extend(_assessed(assessed, now) for assessed in explanation.limits)
+    answer.verdicts.extend(_found(finding) for finding in explanation.findings)
+    return answer
+
+
+def _refusal(outcome: Outcome) -> pb.Refusal:
+    refusal = pb.Refusal()
+    match outcome:
+        case Refused(verdict, now):
+            refusal.reason = _REASONS[verdict.limit]
+            refusal.limit_value = verdict.value
+        case Abusive(rule, now):
+            refusal.reason = pb.Refusal.REASON_ABUSE
+            refusal.rule = rule.value
+        case Blocked(offender, _, now):
+            refusal.reason = _BLOCKED[offender.party]
+        case InProgress(_, now):
+            refusal.reason = pb.Refusal.REASON_REQUEST_IN_PROGRESS
+        case Reused(now):
+            refusal.reason = pb.Refusal.REASON_REQUEST_ID_REUSED
+        case Denied():
+            refusal.reason = pb.Refusal.REASON_ADDRESS_BLOCKED
+            return refusal
+        case Reserved() | Replayed() | Noted():
+            raise AssertionError("not a refusal")
+    until = next_allowed_at(outcome)
+    if until is not None:
+        refusal.next_allowed_time.CopyFrom(timestamp(until))
+        refusal.retry_after_ms = max(0, until - now)
+    return refusal
+
+
+def _assessed(assessed: Assessment, now: int) -> pb.RuleVerdict:
+    refuses = assessed.refuses(now)
+    verdict = pb.RuleVerdict(
+        rule=assessed.limit.value,
+        mode=Mode.ENFORCE.value,
+        verdict=pb.RuleVerdict.VERDICT_REFUSE if refuses else pb.RuleVerdict.VERDICT_PASS,
+        observed=assessed.used,
+        threshold=assessed.value,
+        headroom=assessed.headroom(now),
+    )
+    if refuses and assessed.next_allowed_at is not None:
+        verdict.next_allowed_time.CopyFrom(timestamp(assessed.next_allowed_at))
+    return verdict
+
+
+def _found(found: Finding) -> pb.RuleVerdict:
+    kind = pb.RuleVerdict
+    verdict = pb.RuleVerdict(
+        rule=found.rule.value,
+        mode=found.mode.value,
+        verdict=(
+            kind.VERDICT_NOT_APPLICABLE
+            if not found.applies
+            else kind.VERDICT_REFUSE
+            if found.broken
+            else kind.VERDICT_PASS
+        ),
+        observed=found.observed,
+        threshold=found.threshold,
+    )
+    if found.broken and found.ends_at is not None:
+        verdict.next_allowed_time.CopyFrom(timestamp(found.ends_at))
+    return verdict
 
 
 def commit_response(outcome: CommitOutcome, limits: Limits) -> pb.CommitResponse:
@@ -114,8 +212,3 @@ def stats_response(stats: Stats) -> pb.GetStatsResponse:
         active_users=stats.active_users,
         pending_reservations=stats.pending_reservations,
     )
-
-
-def _wait(refusal: pb.Refusal, until: int, now: int) -> None:
-    refusal.next_allowed_time.CopyFrom(timestamp(until))
-    refusal.retry_after_ms = until - now

@@ -25,6 +25,7 @@ RPC_STATUS = "rpc.response.status_code"
 ERROR_TYPE = "error.type"
 DECISION = "live_token.decision"
 DECISION_ID = "live_token.decision_id"
+DEGRADED = "live_token.degraded"
 REASON = "live_token.reason"
 
 _tracer = trace.get_tracer("live-token")

@@ -1,0 +1,169 @@
+"""What was decided, as the decision log says it: plain values, nothing that names anyone.
+
+`policy replay` reads these entries again, so their form is an interface:
+docs/decisions.md describes each field, and `FORMAT` counts its versions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from policy.decisions import (
+    Abusive,
+    Blocked,
+    Committed,
+    Denied,
+    InProgress,
+    Noted,
+    Refused,
+    Replayed,
+    Reserved,
+    Reused,
+)
+
+if TYPE_CHECKING:
+    from policy.decisions import Attempt, CommitOutcome, Outcome, Release
+    from policy.judge import Request, Ruling
+    from policy.limits import Limits
+    from policy.rules import Finding
+
+FORMAT = 1
+
+Entry = dict[str, Any]
+
+
+class Recorder(Protocol):
+    """Where entries go. Must not block, and must not fail its caller."""
+
+    def write(self, entry: Entry) -> None:
+        """Keep an entry."""
+        ...
+
+
+def decision(at: int, event: str, request: Request, ruling: Ruling, digest: str) -> Entry:
+    """Return the entry of a decision (`event`: decision) or of a reported try (rejected)."""
+    headers = request.client.headers
+    return {
+        "v": FORMAT,
+        "event": event,
+        "at": at,
+        "decision_id": ruling.decision_id,
+        "outcome": outcome_name(ruling.outcome),
+        "next_allowed_at": next_allowed_at(ruling.outcome),
+        **_attempt(request.attempt),
+        "address": request.address,
+        "fingerprint": request.fingerprint.hex(),
+        "count": request.count,
+        "tier": ruling.tier.name,
+        "limits": limits(ruling.tier.limits),
+        "headers": None if headers is None else sorted(headers),
+        "findings": [finding(found) for found in ruling.findings if found.applies],
+        "degraded": ruling.degraded,
+        "policy": digest,
+    }
+
+
+def credentials(at: int, ruling: Ruling, address: str | None, digest: str) -> Entry:
+    """Return the entry of rejected credentials."""
+    return {
+        "v": FORMAT,
+        "event": "credentials",
+        "at": at,
+        "decision_id": ruling.decision_id,
+        "outcome": outcome_name(ruling.outcome),
+        "address": address,
+        "findings": [finding(found) for found in ruling.findings if found.applies],
+        "policy": digest,
+    }
+
+
+def commit(at: int, attempt: Attempt, count: int, expires: int, outcome: CommitOutcome) -> Entry:
+    """Return the entry of a commit."""
+    return {
+        "v": FORMAT,
+        "event": "commit",
+        "at": at,
+        "outcome": "committed" if isinstance(outcome, Committed) else "lost",
+        **_attempt(attempt),
+        "count": count,
+        "expires": expires,
+    }
+
+
+def release(at: int, attempt: Attempt, outcome: Release, *, ambiguous: bool) -> Entry:
+    """Return the entry of a release."""
+    return {
+        "v": FORMAT,
+        "event": "release",
+        "at": at,
+        "outcome": outcome.value,
+        **_attempt(attempt),
+        "ambiguous": ambiguous,
+    }
+
+
+def finding(found: Finding) -> Entry:
+    """Return what a rule found."""
+    return {
+        "rule": found.rule.value,
+        "mode": found.mode.value,
+        "broken": found.broken,
+        "observed": found.observed,
+        "threshold": found.threshold,
+    }
+
+
+def limits(of: Limits) -> Entry:
+    """Return limits."""
+    return {
+        "tokens_per_hour": of.tokens_per_hour,
+        "tokens_per_day": of.tokens_per_day,
+        "cooldown_ms": of.cooldown_ms,
+        "concurrent_sessions": of.concurrent_sessions,
+    }
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """Return an outcome's name for logs, spans and the decision log: a small, fixed set."""
+    match outcome:
+        case Reserved():
+            return "reserved"
+        case Refused(verdict, _):
+            return f"refused_{verdict.limit.value}"
+        case Abusive(rule):
+            return f"refused_{rule.value}"
+        case Blocked(offender):
+            return f"refused_{offender.party.value}_blocked"
+        case Denied():
+            return "refused_address_denied"
+        case Replayed():
+            return "replayed"
+        case InProgress():
+            return "in_progress"
+        case Reused():
+            return "request_id_reused"
+        case Noted():
+            return "noted"
+
+
+def next_allowed_at(outcome: Outcome) -> int | None:
+    """Return from when on waiting helps, where it does."""
+    match outcome:
+        case Refused(verdict, _):
+            return verdict.next_allowed_at
+        case Abusive(ends_at=ends_at):
+            return ends_at
+        case Blocked(block=block, now=now):
+            return block.ends(now)
+        case InProgress(lease_until, _):
+            return lease_until
+        case _:
+            return None
+
+
+def _attempt(attempt: Attempt) -> Entry:
+    return {
+        "user": attempt.user,
+        "request": attempt.request.hex(),
+        "owner": attempt.owner.hex(),
+    }
