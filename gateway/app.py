@@ -4,6 +4,7 @@ import grpc
 from starlette.types import ASGIApp
 
 from gateway import forwarding
+from gateway.client_metadata import ClientMetadata
 from gateway.envelope import V2Envelope
 from gateway.observing import Observed
 from gateway.settings import GatewaySettings
@@ -21,11 +22,12 @@ def make_app(settings: GatewaySettings, channel: grpc.aio.Channel) -> ASGIApp:
     """Return the application that serves TokenService, reached by `channel`, over HTTP."""
     router = make_router([_SERVICE])
     call = UnaryCaller(channel, timeout=settings.rpc_timeout_ms / 1000)
+    client = ClientMetadata(settings.proxies)
     transcoder = Transcoder(
         router,
         TracedCaller(call, _UNTRACED),
         V2Envelope(),
-        metadata=forwarding.metadata,
+        metadata=lambda request: forwarding.metadata(request) + client(request),
         prepare=forwarding.idempotency_key,
         max_body_bytes=settings.max_body_bytes,
         body_timeout=settings.body_timeout_ms / 1000,

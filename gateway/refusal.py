@@ -21,7 +21,7 @@ from gateway.outcomes import (
 )
 from gateway.transcoding import errors
 from gateway.transcoding.strict_json import Json
-from serving.errors import DOMAIN
+from serving.errors import DECISION_ID, DOMAIN
 
 _TYPE = "type.googleapis.com/"
 
@@ -48,13 +48,17 @@ class Refusal:
     retry_after: int | None = None
     details: tuple[Json, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
+    decision_id: str = ""
 
     def body(self, request_id: str) -> dict[str, Json]:
         """Return the body as the contract has it."""
         body: dict[str, Json] = {"success": False, "error": self.error, "code": self.code}
         if self.retry_after is not None:
             body["retryAfter"] = self.retry_after
-        return body | {"requestId": request_id, "details": list(self.details)}
+        body["requestId"] = request_id
+        if self.decision_id:
+            body["decisionId"] = self.decision_id
+        return body | {"details": list(self.details)}
 
 
 def of_request(error: errors.RequestError) -> Refusal:
@@ -89,8 +93,8 @@ def of_call(error: errors.CallFailedError) -> Refusal:
     """
     outcome = BY_GRPC_CODE[error.code]
     details = _details(error.status)
-    reason = next((d.reason for d in details if isinstance(d, error_details_pb2.ErrorInfo)), None)
-    if reason is None:
+    info = next((d for d in details if isinstance(d, error_details_pb2.ErrorInfo)), None)
+    if info is None:
         return Refusal(
             outcome.status,
             outcome.code,
@@ -98,13 +102,14 @@ def of_call(error: errors.CallFailedError) -> Refusal:
             _retry_after(outcome.status, outcome.code, ()),
             _rendered([error_details_pb2.ErrorInfo(reason=outcome.code, domain=DOMAIN)]),
         )
-    status = STATUS_BY_REASON.get(reason, outcome.status)
+    status = STATUS_BY_REASON.get(info.reason, outcome.status)
     return Refusal(
         status,
-        reason,
+        info.reason,
         error.message or outcome.sentence,
-        _retry_after(status, reason, details),
+        _retry_after(status, info.reason, details),
         _rendered(details),
+        decision_id=info.metadata.get(DECISION_ID, ""),
     )
 
 

@@ -1,6 +1,9 @@
 """What can be configured in the gateway."""
 
-from serving.settings import Settings, variable
+from pydantic import field_validator
+
+from serving.addresses import Networks
+from serving.settings import CommaList, Settings, variable
 
 
 class GatewaySettings(Settings):
@@ -18,3 +21,16 @@ class GatewaySettings(Settings):
     max_body_bytes: int = variable("GATEWAY_MAX_BODY_BYTES", 65_536, ge=1, le=262_144)
     keep_alive_seconds: int = variable("GATEWAY_KEEP_ALIVE_SECONDS", 75, ge=1, le=3_600)
     """For how long a connection may be idle."""
+    trusted_proxies: CommaList = variable("GATEWAY_TRUSTED_PROXIES", ())
+    """Whose word on a client's address is believed: addresses and networks."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Networks(value)
+        return value
+
+    @property
+    def proxies(self) -> Networks:
+        """The trusted proxies."""
+        return Networks(self.trusted_proxies)

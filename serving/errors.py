@@ -9,6 +9,7 @@ from cause`) is for the log alone.
     ├── PermissionDenied
     ├── InvalidArgument
     ├── QuotaExceeded
+    ├── Throttled
     ├── Aborted
     ├── FailedPrecondition
     ├── Unavailable
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 DOMAIN = "live-token"
 """The `domain` of every google.rpc.ErrorInfo of ours (AIP-193)."""
+
+DECISION_ID = "decision_id"
+"""The key in `ServiceError.metadata` for the policy's decision that an outcome came of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class ServiceError(Exception):
     """An outcome that is not success.
 
     `message` is a fixed sentence for people; `reason` an UPPER_SNAKE word for
-    programs; `retry_after` seconds, where waiting helps.
+    programs; `retry_after` seconds, where waiting helps; `metadata` what
+    programs may know beside the reason.
     """
 
     reason: str = "INTERNAL"
@@ -60,6 +65,7 @@ class ServiceError(Exception):
             self.message = message
         if retry_after is not None:
             self.retry_after = retry_after
+        self.metadata: dict[str, str] = {}
         super().__init__(self.message)
 
 
@@ -97,6 +103,13 @@ class QuotaExceeded(ServiceError):
     ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.violation = violation
+
+
+class Throttled(ServiceError):
+    """The caller asks in a way that is not answered, for now; no limit was met."""
+
+    reason = "THROTTLED"
+    message = "The request was refused."
 
 
 class Aborted(ServiceError):

@@ -22,6 +22,7 @@ _CODES: dict[type[errors.ServiceError], grpc.StatusCode] = {
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
     errors.QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Throttled: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.Aborted: grpc.StatusCode.ABORTED,
     errors.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
@@ -48,7 +49,9 @@ def status_details(error: errors.ServiceError) -> bytes:
 
 def _details(error: errors.ServiceError) -> list[Message]:
     details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=errors.DOMAIN)
+        error_details_pb2.ErrorInfo(
+            reason=error.reason, domain=errors.DOMAIN, metadata=error.metadata
+        )
     ]
     if error.retry_after is not None:
         millis = math.ceil(error.retry_after * 1000)

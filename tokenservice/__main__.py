@@ -16,6 +16,7 @@ from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.process import run
 from serving.server import grpc_server
+from tokenservice.admission import Admission
 from tokenservice.authenticate import Authenticator
 from tokenservice.gemini import GeminiMinter, gemini_client
 from tokenservice.issuer import Issuer
@@ -54,9 +55,11 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
             clock,
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
+            tier_claim=settings.jwt_tier_claim,
         )
         service = TokenService(
-            authenticator=authenticator,
+            admission=Admission(authenticator, settings.terms, policy),
+            trusted_peers=settings.peers,
             terms=settings.terms,
             issuer=issuer,
             policy=policy,

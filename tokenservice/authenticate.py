@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import jwt
 
 from serving.errors import Unauthenticated
+from tokenservice.errors import WrongCredentials
 from tokenservice.principal import Principal
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _MAX_TOKEN_CHARS = 8 * 1024
 _MAX_SUBJECT_CHARS = 128
 _LEEWAY_S = 30
 _MAX_TIME_S = 253_402_300_799  # the year 9999: beyond it a time is a mistake
+_NOT_VALID = "The bearer token is not valid."
+_TIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)  # RFC 6750
 
 
@@ -34,7 +37,13 @@ class Authenticator:
     """
 
     def __init__(
-        self, secret: bytes, clock: Clock, *, issuer: str | None = None, audience: str | None = None
+        self,
+        secret: bytes,
+        clock: Clock,
+        *,
+        issuer: str | None = None,
+        audience: str | None = None,
+        tier_claim: str = "tier",
     ) -> None:
         """Verify under `secret`; require `iss` and `aud` where they are given."""
         self._key = jwt.PyJWK.from_dict(
@@ -43,18 +52,20 @@ class Authenticator:
         self._clock = clock
         self._issuer = issuer
         self._audience = audience
+        self._tier_claim = tier_claim
 
     def authenticate(self, credentials: UnverifiedCredentials) -> Principal:
         """Return who the caller is.
 
         Raises:
-            Unauthenticated: No credentials, or none that prove anything.
+            WrongCredentials: Credentials that prove nothing.
+            Unauthenticated: No credentials, or those of another time.
 
         """
         if credentials.api_key:
             # The API key is judged, whatever the bearer; and none has been issued.
-            raise Unauthenticated("The API key is not valid.")
-        if not credentials.authorization:
+            raise WrongCredentials("The API key is not valid.")
+        if not any(value.strip() for value in credentials.authorization):
             raise Unauthenticated("Send Authorization: Bearer <token>, or X-API-Key.")
         if len(credentials.authorization) > 1:
             _refuse("more than one Authorization header")
@@ -79,7 +90,7 @@ class Authenticator:
             raise Unauthenticated("The bearer token has expired.")
         for name in ("nbf", "iat"):
             if _time(claims, name, required=False) > now + _LEEWAY_S:
-                _refuse(f"{name} is in the future")
+                raise Unauthenticated(_NOT_VALID) from ValueError(f"{name} is in the future")
         if self._issuer is not None and claims.get("iss") != self._issuer:
             _refuse("wrong issuer")
         if self._audience is not None and self._audience not in _audiences(claims):
@@ -88,6 +99,7 @@ class Authenticator:
         return Principal(
             subject=_subject(claims),
             operator=isinstance(roles, list) and "operator" in roles,
+            tier=_tier(claims.get(self._tier_claim)),
         )
 
 
@@ -103,6 +115,11 @@ def _subject(claims: Mapping[str, Any]) -> str:
     if not subject.isprintable():
         _refuse("the subject has unprintable characters")
     return subject
+
+
+def _tier(value: Any) -> str:
+    """Return the tier; what is none is the default, for tiers are no matter of access."""
+    return value if isinstance(value, str) and _TIER.fullmatch(value) else ""
 
 
 def _time(claims: Mapping[str, Any], name: str, *, required: bool) -> float:
@@ -132,8 +149,8 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _invalid() -> Unauthenticated:
-    return Unauthenticated("The bearer token is not valid.")
+def _invalid() -> WrongCredentials:
+    return WrongCredentials(_NOT_VALID)
 
 
 def _refuse(why: str) -> NoReturn:

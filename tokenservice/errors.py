@@ -1,6 +1,9 @@
 """The outcomes of issuing that are not a token, beyond those of `serving.errors`.
 
+Unauthenticated    ← WrongCredentials
+PermissionDenied   ← AddressBlocked, UserBlocked
 QuotaExceeded      ← RateLimitExceeded
+Throttled          ← AbuseDetected
 InvalidArgument    ← ModelNotAllowed, CustomInstructionNotAllowed
 Aborted            ← IdempotencyKeyInUse
 FailedPrecondition ← IdempotencyKeyReused
@@ -16,6 +19,40 @@ from serving import errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class WrongCredentials(errors.Unauthenticated):
+    """Credentials that no honest client has: callers read the same as of any other.
+
+    Not among them: none at all, and a token of ours at the wrong time. An office
+    full of stale tabs must not be taken for somebody who guesses.
+    """
+
+
+class AddressBlocked(errors.PermissionDenied):
+    """The client's address is blocked, for a time or for good."""
+
+    reason = "ADDRESS_BLOCKED"
+    message = "This address is blocked."
+
+
+class UserBlocked(errors.PermissionDenied):
+    """The principal is blocked, for a time or for good."""
+
+    reason = "USER_BLOCKED"
+    message = "This user is blocked."
+
+
+class AbuseDetected(errors.Throttled):
+    """A rule against abuse refused."""
+
+    reason = "ABUSE_DETECTED"
+    message = "The request was refused: it fits a pattern of abuse."
+
+    def __init__(self, rule: str, *, retry_after: float | None) -> None:
+        """Name the rule."""
+        super().__init__(retry_after=retry_after)
+        self.metadata["rule"] = rule
 
 
 class RateLimitExceeded(errors.QuotaExceeded):
@@ -63,6 +100,8 @@ class UpstreamUnavailable(errors.Unavailable):
     reason = "UPSTREAM_UNAVAILABLE"
     message = "Tokens cannot be issued now: Gemini is not available."
     retry_after: float | None = None  # unless Gemini names some; the minter decides in the end
+    ambiguous: bool = False
+    """Whether a token may have been made, that nobody has."""
 
 
 class UpstreamMisconfigured(errors.Internal):
@@ -70,6 +109,8 @@ class UpstreamMisconfigured(errors.Internal):
 
     reason = "UPSTREAM_MISCONFIGURED"
     message = "Tokens cannot be issued: the service is misconfigured."
+    ambiguous: bool = False
+    """Whether an earlier attempt may have made a token, that nobody has."""
 
 
 class NotServing(errors.Unavailable):
@@ -82,3 +123,12 @@ class NotServing(errors.Unavailable):
         self.dependencies = dependencies
         only_policy = set(dependencies) == {"policy"}
         self.reason = PolicyUnavailable.reason if only_policy else UpstreamUnavailable.reason
+
+
+def token_may_exist(error: BaseException) -> bool:
+    """Return whether what ended a mint or followed it leaves a token that nobody has."""
+    match error:
+        case UpstreamUnavailable() | UpstreamMisconfigured():
+            return error.ambiguous
+        case _:  # a commit that was not heard of, a cancellation, a defect: who knows
+            return True

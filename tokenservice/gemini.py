@@ -100,10 +100,15 @@ class GeminiMinter:
             UpstreamUnavailable: Gemini is away, slow, over quota, or talks nonsense.
 
         """
+        ambiguous = False
         for attempt in range(1, self._options.attempts + 1):
             try:
                 return await self._mint_once(grant, lifetime, deadline, attempt)
-            except UpstreamUnavailable as error:
+            except (UpstreamMisconfigured, UpstreamUnavailable) as error:
+                # A plain refusal does not undo what an earlier attempt may have made.
+                ambiguous = error.ambiguous = ambiguous or error.ambiguous
+                if isinstance(error, UpstreamMisconfigured):
+                    raise
                 wait = error.retry_after or self._options.backoff * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
                 last = attempt == self._options.attempts
                 if last or wait + self._options.backoff > deadline.remaining:
@@ -178,13 +183,20 @@ async def _translated(call: Awaitable[T], timeout_s: float) -> T:
         # Whatever the SDK lets through: aiohttp's errors, TimeoutError, and what it
         # trips over when the answer is not the JSON that it should be.
         log.warning("gemini failed", cause=type(error).__name__)
-        raise UpstreamUnavailable from error
+        unsent = isinstance(error, aiohttp.ClientConnectorError)  # refused, no name, no TLS
+        raise _unavailable(ambiguous=not unsent) from error
 
 
 def _outcome(error: genai_errors.APIError) -> ServiceError:
     if error.code == _TOO_MANY_REQUESTS or error.code >= _SERVER_ERROR:
         return UpstreamUnavailable(retry_after=_retry_after(error))
     return UpstreamMisconfigured()
+
+
+def _unavailable(*, ambiguous: bool) -> UpstreamUnavailable:
+    outcome = UpstreamUnavailable()
+    outcome.ambiguous = ambiguous
+    return outcome
 
 
 def _retry_after(error: genai_errors.APIError) -> float | None:
@@ -196,7 +208,7 @@ def _retry_after(error: genai_errors.APIError) -> float | None:
 def _token(name: str | None) -> EphemeralToken:
     if not name or not name.startswith("auth_tokens/") or len(name) > _MAX_TOKEN_CHARS:
         log.warning("gemini failed", cause="no token in its answer")
-        raise UpstreamUnavailable
+        raise _unavailable(ambiguous=True)
     return EphemeralToken(name)
 
 

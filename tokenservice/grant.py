@@ -32,6 +32,17 @@ class TokenRequest:
     temperature: float | None = None
     request_id: str = ""
 
+    @property
+    def fingerprint(self) -> bytes:
+        """A digest of the request as it was sent, but for its id."""
+        return _digest(
+            self.model,
+            self.response_modality,
+            self.duration_minutes,
+            self.system_instruction,
+            self.temperature,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -48,7 +59,7 @@ class Grant:
     @property
     def fingerprint(self) -> bytes:
         """A digest of all that is granted: equal grants, equal digests."""
-        content = (
+        return _digest(
             self.model.name,
             self.requested_model,
             self.modality,
@@ -56,7 +67,6 @@ class Grant:
             self.system_instruction,
             self.temperature,
         )
-        return hashlib.sha256(json.dumps(content).encode()).digest()[:16]
 
     def lifetime(self, requested_at: int) -> Lifetime:
         """Count from the request, in milliseconds; the start window ends by the token's end."""
@@ -152,6 +162,10 @@ class Terms:
                 "systemInstruction", f"must be at most {MAX_INSTRUCTION_CHARS} characters"
             )
         return text
+
+
+def _digest(*content: str | float | None) -> bytes:
+    return hashlib.sha256(json.dumps(content).encode()).digest()[:16]
 
 
 def _modality(name: str, model: Model) -> Modality:

@@ -17,9 +17,9 @@ from tokenservice.seal import BrokenSeal, Minted
 if TYPE_CHECKING:
     from serving.clock import Clock
     from tokenservice.deadline import Deadline
-    from tokenservice.grant import Grant
+    from tokenservice.grant import Grant, TokenRequest
     from tokenservice.policy_port import Policy, Replay, Usage
-    from tokenservice.principal import Principal
+    from tokenservice.principal import Caller
     from tokenservice.seal import Sealer
     from tokenservice.token import EphemeralToken, Lifetime
 
@@ -66,16 +66,17 @@ class Issuer:
         self._at_work: set[asyncio.Task[IssuedToken]] = set()
 
     async def issue(
-        self, principal: Principal, grant: Grant, request_id: str, deadline: Deadline
+        self, caller: Caller, asked: TokenRequest, grant: Grant, deadline: Deadline
     ) -> IssuedToken:
-        """Issue a token, or raise why not.
+        """Issue a token of `grant`, which is what `asked` is granted, or raise why not.
 
         A caller who hangs up does not stop what has begun: mint and commit run
         on, and a repeat with the same request id finds their token.
         """
         attempt = Attempt(
-            subject=principal.subject,
-            request_id=request_id or uuid.uuid4().hex,
+            caller=caller,
+            asked=asked,
+            request_id=asked.request_id or uuid.uuid4().hex,
             owner=secrets.token_bytes(8),
             fingerprint=grant.fingerprint,
         )

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 from opentelemetry import trace
 
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving import tracing
-from serving.errors import QuotaViolation
-from tokenservice.errors import (
-    IdempotencyKeyInUse,
-    IdempotencyKeyReused,
-    PolicyUnavailable,
-    RateLimitExceeded,
-)
-from tokenservice.policy_port import Attempt, FleetStats, Quota, Replay, Usage
+from serving.errors import DECISION_ID, ServiceError
+from tokenservice import policy_wire as wire
+from tokenservice.errors import PolicyUnavailable, token_may_exist
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from serving.errors import ServiceError
+    from tokenservice.client_info import ClientInfo
     from tokenservice.deadline import Deadline
+    from tokenservice.grant import TokenRequest
+    from tokenservice.policy_port import Attempt, FleetStats, Replay, Usage
+    from tokenservice.principal import Caller, Principal
 
 log = structlog.get_logger(__name__)
 
 _SERVICE: Final = "policy.v1.PolicyService"
+_DEGRADED: Final = "live_token.degraded"
 _COMMIT_ATTEMPTS: Final = 2
 _RELEASE_SECONDS: Final = 0.5
 
@@ -50,34 +47,34 @@ class PolicyClient:
         self, attempt: Attempt, deadline: Deadline
     ) -> AsyncIterator[PolicyReservation]:
         """See Policy."""
-        key = pb.ReservationKey(
-            subject=attempt.subject, request_id=attempt.request_id, owner=attempt.owner
-        )
-        request = pb.ReserveRequest(key=key, fingerprint=attempt.fingerprint, count=attempt.count)
-        reservation = PolicyReservation(self, key, deadline)
+        reservation = PolicyReservation(self, attempt, deadline)
         try:
             # An answer that is lost may have charged, so this is inside as well.
-            await reservation.reserve(request)
+            await reservation.reserve()
             yield reservation
+        except BaseException as error:
+            reservation.failed(error)
+            raise
         finally:
             await reservation.release_unless_settled()
 
-    async def usage(self, subject: str, deadline: Deadline) -> Usage:
+    async def report_credentials(self, client: ClientInfo, deadline: Deadline) -> None:
         """See Policy."""
-        request = pb.GetUsageRequest(subject=subject)
+        await self._report(wire.credentials_rejected(client), deadline)
+
+    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> None:
+        """See Policy."""
+        await self._report(wire.request_rejected(caller, asked), deadline)
+
+    async def usage(self, principal: Principal, deadline: Deadline) -> Usage:
+        """See Policy."""
+        request = pb.GetUsageRequest(subject=principal.subject, tier=principal.tier)
         answer = await self.call("GetUsage", request, deadline.remaining)
-        return _usage(answer.usage)
+        return wire.usage(answer.usage)
 
     async def stats(self, deadline: Deadline) -> FleetStats:
         """See Policy."""
-        answer = await self.call("GetStats", pb.GetStatsRequest(), deadline.remaining)
-        return FleetStats(
-            tokens_last_hour=answer.tokens_last_hour,
-            tokens_last_day=answer.tokens_last_day,
-            active_tokens=answer.active_tokens,
-            active_users=answer.active_users,
-            pending_reservations=answer.pending_reservations,
-        )
+        return wire.stats(await self.call("GetStats", pb.GetStatsRequest(), deadline.remaining))
 
     async def call(self, method: str, request: Any, timeout_s: float) -> Any:
         """Call `method` within `timeout_s` seconds and this client's own timeout.
@@ -103,57 +100,69 @@ class PolicyClient:
                 log.warning("policy failed", method=method, code=code)
                 raise PolicyUnavailable from error
 
+    async def _report(self, report: pb.ReportRequest, deadline: Deadline) -> None:
+        try:
+            answer = await self.call("Report", report, deadline.remaining)
+        except PolicyUnavailable:
+            return  # and is in the log: the caller's answer does not depend on it
+        _note(answer.decision_id)
+
 
 class PolicyReservation:
     """A charge at the policy sidecar. See Reservation."""
 
-    def __init__(self, client: PolicyClient, key: pb.ReservationKey, deadline: Deadline) -> None:
-        """Stand for what will be reserved under `key`."""
+    def __init__(self, client: PolicyClient, attempt: Attempt, deadline: Deadline) -> None:
+        """Stand for what will be reserved for `attempt`."""
         self.decision_id = ""
         self.replay: Replay | None = None
         self._client = client
-        self._key = key
+        self._attempt = attempt
         self._deadline = deadline
         self._settled = False
+        self._ambiguous = False
 
-    async def reserve(self, request: pb.ReserveRequest) -> None:
+    async def reserve(self) -> None:
         """Charge, or raise why not."""
+        request = wire.reserve_request(self._attempt)
         answer = await self._client.call("Reserve", request, self._deadline.remaining)
         self.decision_id = answer.decision_id
-        _note(answer.decision_id)
+        _note(answer.decision_id, degraded=answer.degraded)
         match answer.WhichOneof("outcome"):
             case "reservation":
                 return
             case "replay":
                 self._settled = True
-                self.replay = _replay(answer.replay)
+                self.replay = wire.replay(answer.replay)
             case _:
                 self._settled = True
-                raise _refusal(answer.refusal)
+                raise wire.refusal(answer.refusal)
 
     async def commit(
         self, expires: Sequence[int], sealed_result: bytes, sealed_until: int
     ) -> Usage:
         """See Reservation. Asked again if the answer is lost: it is idempotent."""
-        request = pb.CommitRequest(
-            key=self._key,
-            token_expire_times=[_timestamp(millis) for millis in expires],
-            sealed_result=sealed_result,
-            sealed_expire_time=_timestamp(sealed_until),
-        )
+        request = wire.commit_request(self._attempt, expires, sealed_result, sealed_until)
         answer = await self._commit(request)
         self._settled = True  # committed, or somebody else's by now
         if answer.outcome != pb.CommitResponse.OUTCOME_COMMITTED:
             log.warning("commit lost", decision_id=self.decision_id)
             raise PolicyUnavailable
-        return _usage(answer.usage)
+        return wire.usage(answer.usage)
+
+    def failed(self, error: BaseException) -> None:
+        """Take note of what ended the block, or kept it from beginning."""
+        if self.decision_id:  # otherwise nothing was decided, and nothing minted
+            self._ambiguous = token_may_exist(error)
+            if isinstance(error, ServiceError):
+                error.metadata[DECISION_ID] = self.decision_id
 
     async def release_unless_settled(self) -> None:
         """Give the charge back; if that fails too, its lease will."""
         if self._settled:
             return
+        request = wire.release_request(self._attempt, ambiguous=self._ambiguous)
         try:
-            await self._client.call("Release", pb.ReleaseRequest(key=self._key), _RELEASE_SECONDS)
+            await self._client.call("Release", request, _RELEASE_SECONDS)
         except PolicyUnavailable:
             log.warning("release left to the lease", decision_id=self.decision_id)
 
@@ -170,58 +179,11 @@ class PolicyReservation:
         raise AssertionError("there is at least one attempt")
 
 
-def _refusal(refusal: pb.Refusal) -> ServiceError:
-    after = refusal.retry_after_ms / 1000 if refusal.HasField("next_allowed_time") else None
-    value = refusal.limit_value
-    match refusal.reason:
-        case pb.Refusal.REASON_REQUEST_IN_PROGRESS:
-            return IdempotencyKeyInUse(retry_after=after)
-        case pb.Refusal.REASON_REQUEST_ID_REUSED:
-            return IdempotencyKeyReused()
-        case pb.Refusal.REASON_TOKENS_PER_HOUR:
-            limit, words = "tokens_per_hour", f"{value} tokens per hour"
-        case pb.Refusal.REASON_TOKENS_PER_DAY:
-            limit, words = "tokens_per_day", f"{value} tokens per day"
-        case pb.Refusal.REASON_COOLDOWN:
-            limit, words = "cooldown", f"cooldown, try again in {math.ceil(after or 0)} seconds"
-        case pb.Refusal.REASON_CONCURRENT_SESSIONS:
-            limit, words = "concurrent_sessions", f"{value} concurrent sessions"
-        case _:  # a reason of a newer policy: refused all the same
-            limit, words = "unknown", "try again later"
-    violation = QuotaViolation(limit, words)
-    return RateLimitExceeded(f"Rate limit exceeded: {words}", violation, retry_after=after)
-
-
-def _replay(replay: pb.Replay) -> Replay:
-    return Replay(sealed_result=replay.sealed_result, usage=_usage(replay.usage))
-
-
-def _usage(usage: pb.Usage) -> Usage:
-    return Usage(
-        active_tokens=usage.active_tokens,
-        tokens_last_hour=usage.tokens_last_hour,
-        tokens_last_day=usage.tokens_last_day,
-        next_allowed_at=(
-            usage.next_allowed_time.ToMilliseconds()
-            if usage.HasField("next_allowed_time")
-            else None
-        ),
-        quota=Quota(
-            tokens_per_hour=usage.limits.tokens_per_hour,
-            tokens_per_day=usage.limits.tokens_per_day,
-            cooldown_ms=usage.limits.cooldown_ms,
-            concurrent_sessions=usage.limits.concurrent_sessions,
-        ),
-    )
-
-
-def _timestamp(millis: int) -> Timestamp:
-    time = Timestamp()
-    time.FromMilliseconds(millis)
-    return time
-
-
-def _note(decision_id: str) -> None:
+def _note(decision_id: str, *, degraded: bool = False) -> None:
     span = trace.get_current_span()
     if span.is_recording():
         span.set_attribute(tracing.DECISION_ID, decision_id)
+        if degraded:
+            span.set_attribute(_DEGRADED, value=True)
+    if degraded:
+        log.warning("degraded decision", decision_id=decision_id)

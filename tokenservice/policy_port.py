@@ -9,18 +9,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from tokenservice.client_info import ClientInfo
     from tokenservice.deadline import Deadline
+    from tokenservice.grant import TokenRequest
+    from tokenservice.principal import Caller, Principal
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt at one request of one principal."""
 
-    subject: str = field(repr=False)
+    caller: Caller
+    asked: TokenRequest
+    """What rules may look at; the decision is about `fingerprint`."""
     request_id: str = field(repr=False)
     owner: bytes
     fingerprint: bytes
     count: int = 1
+
+    @property
+    def subject(self) -> str:
+        """Whose quota is charged."""
+        return self.caller.principal.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +100,13 @@ class Policy(Protocol):
     ) -> AbstractAsyncContextManager[Reservation]:
         """Charge the quota for the length of the block; give it back unless committed.
 
+        What is raised here or in the block names the decision, once there is one.
+
         Raises:
             RateLimitExceeded: A limit was met.
+            AbuseDetected: A rule against abuse refused.
+            AddressBlocked: The client's address is blocked.
+            UserBlocked: The principal is blocked.
             IdempotencyKeyInUse: Another attempt at the request is at work.
             IdempotencyKeyReused: The request id came with another content.
             PolicyUnavailable: There was no decision.
@@ -99,7 +114,15 @@ class Policy(Protocol):
         """
         ...
 
-    async def usage(self, subject: str, deadline: Deadline) -> Usage:
+    async def report_credentials(self, client: ClientInfo, deadline: Deadline) -> None:
+        """Tell of wrong credentials. Not heard, it is dropped."""
+        ...
+
+    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> None:
+        """Tell of a request that could not be granted. Not heard, it is dropped."""
+        ...
+
+    async def usage(self, principal: Principal, deadline: Deadline) -> Usage:
         """Read a principal's usage."""
         ...
 

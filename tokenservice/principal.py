@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenservice.client_info import ClientInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +15,16 @@ class Principal:
 
     subject: str = field(repr=False)  # personal data: not for logs
     operator: bool = False
+    tier: str = ""
+    """Which limits are meant for it, by name; empty: the default ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal, and where it calls from."""
+
+    principal: Principal
+    client: ClientInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from serving.clock import Clock
     from serving.health import HealthBoard
-    from tokenservice.authenticate import Authenticator
+    from tokenservice.admission import Admission
+    from tokenservice.client_info import TrustedPeers
     from tokenservice.grant import Terms
     from tokenservice.issuer import Issuer
     from tokenservice.policy_port import Policy
-    from tokenservice.principal import Principal
+    from tokenservice.principal import Caller
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -32,7 +33,8 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
     def __init__(
         self,
         *,
-        authenticator: Authenticator,
+        admission: Admission,
+        trusted_peers: TrustedPeers,
         terms: Terms,
         issuer: Issuer,
         policy: Policy,
@@ -41,7 +43,8 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
         deadline: float,
     ) -> None:
         """Give no call more than `deadline` seconds, whatever its caller allows."""
-        self._authenticator = authenticator
+        self._admission = admission
+        self._trusted_peers = trusted_peers
         self._terms = terms
         self._issuer = issuer
         self._policy = policy
@@ -54,17 +57,18 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
         self, request: pb.CreateTokenRequest, context: Context
     ) -> pb.CreateTokenResponse:
         """Issue one token."""
-        principal = self._principal(context)
-        grant = self._terms.grant(wire.token_request(request))
-        issued = await self._issuer.issue(
-            principal, grant, request.request_id, self._deadline_of(context)
-        )
+        deadline = self._deadline_of(context)
+        caller = await self._caller(context, deadline)
+        asked = wire.token_request(request)
+        grant = await self._admission.grant(caller, asked, deadline)
+        issued = await self._issuer.issue(caller, asked, grant, deadline)
         return wire.token_response(issued, grant, self._terms.api_version)
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
         """Tell the caller's usage."""
-        principal = self._principal(context)
-        usage = await self._policy.usage(principal.subject, self._deadline_of(context))
+        deadline = self._deadline_of(context)
+        caller = await self._caller(context, deadline)
+        usage = await self._policy.usage(caller.principal, deadline)
         return pb.GetUsageResponse(data=wire.usage_message(usage))
 
     async def GetHealth(
@@ -80,27 +84,30 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
         self, request: pb.GetConfigRequest, context: Context
     ) -> pb.GetConfigResponse:
         """Tell the limits and models in force."""
-        principal = self._principal(context)
-        usage = await self._policy.usage(principal.subject, self._deadline_of(context))
+        deadline = self._deadline_of(context)
+        caller = await self._caller(context, deadline)
+        usage = await self._policy.usage(caller.principal, deadline)
         return pb.GetConfigResponse(data=wire.config_message(self._terms, usage.quota))
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
         """Tell an operator what the whole service has issued."""
-        if not self._principal(context).operator:
+        deadline = self._deadline_of(context)
+        caller = await self._caller(context, deadline)
+        if not caller.principal.operator:
             raise PermissionDenied("Only operators may read the service's numbers.")
-        stats = await self._policy.stats(self._deadline_of(context))
+        stats = await self._policy.stats(deadline)
         return pb.GetStatsResponse(
             data=wire.stats_message(stats, uptime_ms=self._clock() - self._started_at)
         )
 
-    def _principal(self, context: Context) -> Principal:
+    async def _caller(self, context: Context, deadline: Deadline) -> Caller:
         metadata = context.invocation_metadata() or ()
-        return self._authenticator.authenticate(
-            UnverifiedCredentials(
-                authorization=tuple(str(v) for k, v in metadata if k == "authorization"),
-                api_key=tuple(str(v) for k, v in metadata if k == "x-api-key"),
-            )
+        credentials = UnverifiedCredentials(
+            authorization=tuple(str(v) for k, v in metadata if k == "authorization"),
+            api_key=tuple(str(v) for k, v in metadata if k == "x-api-key"),
         )
+        client = self._trusted_peers.client_info(context.peer(), metadata)
+        return await self._admission.caller(credentials, client, deadline)
 
     def _deadline_of(self, context: Context) -> Deadline:
         remaining = cast("float | None", context.time_remaining())  # None: no deadline

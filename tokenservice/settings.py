@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError, field_validator, model_validato
 
 from serving.settings import CommaList, Settings, variable
 from tokenservice.authenticate import MIN_SECRET_BYTES
+from tokenservice.client_info import TrustedPeers
 from tokenservice.gemini import GeminiOptions
 from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms
 from tokenservice.models import Catalogue, catalogue
@@ -24,6 +25,7 @@ class TokenServiceSettings(Settings):
     listen: CommaList = variable(
         "TOKENSERVICE_LISTEN", ("unix:.run/tokenservice.sock", "127.0.0.1:50051"), min_length=1
     )
+    trusted_peers: CommaList = variable("TOKENSERVICE_TRUSTED_PEERS", ("unix",))
     policy_target: str = variable(
         "TOKENSERVICE_POLICY_TARGET", "unix:.run/policy.sock", min_length=1
     )
@@ -34,6 +36,7 @@ class TokenServiceSettings(Settings):
     jwt_secret: SecretStr = variable("LIVE_API_JWT_SECRET")
     jwt_issuer: str | None = variable("LIVE_API_JWT_ISSUER", None)
     jwt_audience: str | None = variable("LIVE_API_JWT_AUDIENCE", None)
+    jwt_tier_claim: str = variable("LIVE_API_JWT_TIER_CLAIM", "tier", min_length=1)
 
     gemini_api_key: SecretStr = variable("GEMINI_API_KEY", min_length=1)
     gemini_api_version: Literal["v1alpha", "v1beta"] = variable("GEMINI_API_VERSION", "v1beta")
@@ -63,6 +66,12 @@ class TokenServiceSettings(Settings):
         max_length=MAX_INSTRUCTION_CHARS,
     )
 
+    @field_validator("trusted_peers")
+    @classmethod
+    def _peers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        TrustedPeers(value)
+        return value
+
     @field_validator("jwt_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
@@ -86,6 +95,11 @@ class TokenServiceSettings(Settings):
             )
         self.catalogue  # noqa: B018 - raises if the models contradict each other
         return self
+
+    @property
+    def peers(self) -> TrustedPeers:
+        """Whose metadata say who their client is."""
+        return TrustedPeers(self.trusted_peers)
 
     @property
     def terms(self) -> Terms:

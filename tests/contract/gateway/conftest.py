@@ -42,6 +42,7 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     requests: list[Any] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
+    metadata_keys: list[str] = field(default_factory=list)
     time_remaining: float | None = None
 
     def reset(self) -> None:
@@ -51,6 +52,7 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
     async def _take(self, request: Any, context: Context, *, anyone: bool = False) -> None:
         self.requests.append(request)
         self.metadata = {str(k): str(v) for k, v in context.invocation_metadata() or ()}
+        self.metadata_keys = [str(k) for k, _ in context.invocation_metadata() or ()]
         self.time_remaining = context.time_remaining()
         self.entered.set()
         if self.held is not None:

@@ -172,7 +172,7 @@ async def test_request_ids(gateway: Any, sent: str, *, kept: bool) -> None:
 
 
 async def test_only_listed_headers_are_forwarded(gateway: Any) -> None:
-    """The service sees the credentials and the user agent, and no other header of the caller's."""
+    """The service sees the credentials and the user agent; of the rest, our words on the client."""
     sent = GOOD | {
         "X-API-Key": "k",
         "User-Agent": "ua/1",
@@ -181,6 +181,9 @@ async def test_only_listed_headers_are_forwarded(gateway: Any) -> None:
         "X-User-Id": "root",
         "X-Internal": "1",
         "X-Forwarded-For": "10.0.0.1",
+        "X-Client-Address": "10.0.0.2",
+        "X-Client-Headers": "accept",
+        "Grpc-Metadata-X-Client-Address": "10.0.0.3",
         "Cookie": "a=b",
         "Baggage": "a=b",
         "Origin": "https://example.com",
@@ -194,7 +197,11 @@ async def test_only_listed_headers_are_forwarded(gateway: Any) -> None:
         "x-api-key": "k",
         "grpcgateway-user-agent": "ua/1",
         "x-request-id": answer.headers["X-Request-Id"],
+        "x-client-address": "127.0.0.1",
+        "x-client-headers": "user-agent,accept,origin,x-forwarded-for",
     }
+    keys = gateway.service.metadata_keys
+    assert len(keys) == len(set(keys))
 
 
 async def test_the_deadline_goes_along(gateway: Any) -> None:

@@ -1,16 +1,15 @@
-"""Issuing as a transaction, over a real memory store."""
+"""Issuing as a transaction, over a ledger."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
+from fake_minter import FakeMinter
+from ledger import Ledger, Verdict
 
-from policy import decisions
-from policy.limits import Limits
-from policy.memory import MemoryStore
 from serving.errors import QuotaViolation
+from tokenservice.client_info import ClientInfo
 from tokenservice.deadline import Deadline
 from tokenservice.errors import (
     IdempotencyKeyInUse,
@@ -19,16 +18,16 @@ from tokenservice.errors import (
     RateLimitExceeded,
     UpstreamUnavailable,
 )
-from tokenservice.grant import Grant, Terms, TokenRequest
+from tokenservice.grant import Terms, TokenRequest
 from tokenservice.issuer import IssuedToken, Issuer
 from tokenservice.models import catalogue
 from tokenservice.policy_port import Attempt, FleetStats, Quota, Replay, Usage
-from tokenservice.principal import Principal
+from tokenservice.principal import Caller, Principal
 from tokenservice.seal import Sealer
-from tokenservice.token import EphemeralToken, Lifetime
+from tokenservice.token import Lifetime
 
 NOW = 1_767_225_600_000
-ANN = Principal("ann")
+ANN = Caller(Principal("ann"), ClientInfo())
 MODEL = "gemini-3.8-live"
 TERMS = Terms(
     catalogue=catalogue((MODEL,), MODEL),
@@ -40,16 +39,14 @@ TERMS = Terms(
     api_version="v1beta",
 )
 GRANT = TERMS.grant(TokenRequest())
-ONE = Limits(tokens_per_hour=1, tokens_per_day=1, cooldown_ms=0)
 
 
 class FakePolicy:
-    """Policy without a wire: a memory store, asked directly."""
+    """Policy without a wire: a ledger, asked directly."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Charge against `limits`, at a time that stands still."""
-        self.store = MemoryStore(lambda: NOW, lease_ms=30_000)
-        self.limits = limits
+    def __init__(self, limit: int = 1) -> None:
+        """Grant each user `limit` tokens."""
+        self.ledger = Ledger(limit)
         self.released: list[bool] = []
         self.refuse_commits = False
 
@@ -59,109 +56,88 @@ class FakePolicy:
     ) -> AsyncIterator["FakeReservation"]:
         """Charge, and give back unless committed."""
         assert deadline.remaining > 0
-        key = decisions.Attempt(attempt.subject, attempt.request_id.encode(), attempt.owner)
-        decision = await self.store.reserve(key, attempt.fingerprint, attempt.count, self.limits)
-        replay = None
-        match decision:
-            case decisions.Refused(verdict, _):
+        key = (attempt.subject, attempt.request_id)
+        match self.ledger.reserve(*key, attempt.owner, attempt.fingerprint):
+            case Verdict.FULL:
                 raise RateLimitExceeded(
-                    "Rate limit exceeded", QuotaViolation(verdict.limit, ""), retry_after=1
+                    "Rate limit exceeded", QuotaViolation("", ""), retry_after=1
                 )
-            case decisions.InProgress():
+            case Verdict.IN_PROGRESS:
                 raise IdempotencyKeyInUse
-            case decisions.Reused():
+            case Verdict.REUSED:
                 raise IdempotencyKeyReused
-            case decisions.Replayed(sealed_result, usage):
-                replay = Replay(sealed_result, self.words(usage))
-        reservation = FakeReservation(self, key, replay)
+            case Verdict.COMMITTED_BEFORE:
+                replay = Replay(self.ledger.sealed(*key), self.used(attempt.subject))
+                yield FakeReservation(self, attempt, replay)
+                return
+        reservation = FakeReservation(self, attempt, None)
         try:
             yield reservation
         finally:
             if not reservation.settled:
-                self.released.append(await self.store.release(key))
+                self.released.append(self.ledger.release(*key, attempt.owner))
 
-    def words(self, usage: decisions.Usage) -> Usage:
+    def used(self, subject: str) -> Usage:
         """Return usage in the words of the port."""
-        return Usage(
-            active_tokens=usage.active_tokens,
-            tokens_last_hour=usage.tokens_last_hour,
-            tokens_last_day=usage.tokens_last_day,
-            next_allowed_at=usage.next_allowed_at,
-            quota=Quota(self.limits.tokens_per_hour, self.limits.tokens_per_day, 0, 0),
-        )
+        issued, limit = self.ledger.issued(subject), self.ledger.limit
+        return Usage(issued, issued, issued, None, Quota(limit, limit, 0, 0))
 
-    async def usage(self, subject: str, deadline: Deadline) -> Usage:
+    async def usage(self, principal: Principal, deadline: Deadline) -> Usage:
         """Read a principal's usage."""
         assert deadline.remaining > 0
-        return self.words(await self.store.usage(subject, self.limits))
+        return self.used(principal.subject)
+
+    async def report_credentials(self, client: ClientInfo, deadline: Deadline) -> None:
+        """Not asked for by an issuer."""
+        raise NotImplementedError
+
+    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> None:
+        """Not asked for by an issuer."""
+        raise NotImplementedError
 
     async def stats(self, deadline: Deadline) -> FleetStats:
         """Not asked for by an issuer."""
         raise NotImplementedError
 
-    async def charged(self) -> int:
+    def charged(self) -> int:
         """Return how many tokens stand on Ann's account, pending ones included."""
-        stats = await self.store.stats()
-        return stats.tokens_last_hour + stats.pending_reservations
+        return self.ledger.issued("ann") + self.ledger.pending("ann")
 
 
 class FakeReservation:
-    """A charge in the fake policy's store."""
+    """A charge in the fake policy's ledger."""
 
-    def __init__(self, policy: FakePolicy, key: decisions.Attempt, replay: Replay | None) -> None:
-        """Hold the charge that `key` names."""
+    def __init__(self, policy: FakePolicy, attempt: Attempt, replay: Replay | None) -> None:
+        """Hold the charge of `attempt`."""
         self.decision_id = "d"
         self.replay = replay
-        self.settled = replay is not None
+        self.settled = False
         self._policy = policy
-        self._key = key
+        self._attempt = attempt
 
     async def commit(
         self, expires: Sequence[int], sealed_result: bytes, sealed_until: int
     ) -> Usage:
         """Make the charge final."""
-        if self._policy.refuse_commits:
+        assert sealed_until <= min(expires), "a repeat would be answered with an expired token"
+        attempt, ledger = self._attempt, self._policy.ledger
+        key = (attempt.subject, attempt.request_id, attempt.owner)
+        if self._policy.refuse_commits or not ledger.commit(*key, sealed_result):
             raise PolicyUnavailable
-        outcome = await self._policy.store.commit(
-            self._key, expires, sealed_result, sealed_until, self._policy.limits
-        )
         self.settled = True
-        if not isinstance(outcome, decisions.Committed):
-            raise PolicyUnavailable
-        return self._policy.words(outcome.usage)
-
-
-@dataclass
-class FakeMinter:
-    """Makes tokens, each once, when it is let to."""
-
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    away: bool = False
-    minted: list[tuple[Grant, Lifetime, Deadline]] = field(default_factory=list)
-
-    async def mint(self, grant: Grant, lifetime: Lifetime, deadline: Deadline) -> EphemeralToken:
-        """Return the next token once the gate is open."""
-        self.begun.set()
-        await self.gate.wait()
-        if self.away:
-            raise UpstreamUnavailable
-        self.minted.append((grant, lifetime, deadline))
-        return EphemeralToken(f"auth_tokens/{len(self.minted)}")
+        return self._policy.used(attempt.subject)
 
 
 @pytest.fixture
 def policy() -> FakePolicy:
     """Return a policy that grants one token."""
-    return FakePolicy(ONE)
+    return FakePolicy()
 
 
 @pytest.fixture
 async def minter() -> FakeMinter:
     """Return a minter whose gate is open."""
-    minter = FakeMinter()
-    minter.gate.set()
-    return minter
+    return FakeMinter()
 
 
 @pytest.fixture
@@ -170,9 +146,12 @@ def issuer(policy: FakePolicy, minter: FakeMinter) -> Issuer:
     return Issuer(policy, minter, Sealer(bytes(32)), lambda: NOW)
 
 
-async def issue(issuer: Issuer, request_id: str = "", *, grant: Grant = GRANT) -> IssuedToken:
+async def issue(
+    issuer: Issuer, request_id: str = "", *, temperature: float | None = None
+) -> IssuedToken:
     """Issue a token to Ann, with enough time."""
-    return await issuer.issue(ANN, grant, request_id, Deadline.after(60))
+    asked = TokenRequest(request_id=request_id, temperature=temperature)
+    return await issuer.issue(ANN, asked, TERMS.grant(asked), Deadline.after(60))
 
 
 async def test_a_token_is_issued_with_its_lifetime_and_usage(
@@ -180,7 +159,7 @@ async def test_a_token_is_issued_with_its_lifetime_and_usage(
 ) -> None:
     """What is delivered was minted for its grant, counts itself, and lives from the request."""
     deadline = Deadline.after(60)
-    issued = await issuer.issue(ANN, GRANT, "", deadline)
+    issued = await issuer.issue(ANN, TokenRequest(), GRANT, deadline)
     assert issued.token.reveal() == "auth_tokens/1"
     assert issued.lifetime == Lifetime(NOW + 30 * 60_000, NOW + 2 * 60_000)
     assert (issued.usage.active_tokens, issued.usage.tokens_last_hour) == (1, 1)
@@ -193,12 +172,12 @@ async def test_a_mint_that_fails_gives_its_charge_back_once(
     issuer: Issuer, policy: FakePolicy, minter: FakeMinter
 ) -> None:
     """A failed mint costs nothing, and the next one finds the place free."""
-    minter.away = True
+    minter.failure = UpstreamUnavailable()
     with pytest.raises(UpstreamUnavailable):
         await issue(issuer, "r")
     assert policy.released == [True]
-    assert await policy.charged() == 0
-    minter.away = False
+    assert policy.charged() == 0
+    minter.failure = None
     await issue(issuer, "r")
     assert policy.released == [True]
 
@@ -240,7 +219,7 @@ async def test_a_caller_who_hangs_up_finds_the_token_by_repeating(
     assert again.token.reveal() == "auth_tokens/1"
     assert again.lifetime == Lifetime(NOW + 30 * 60_000, NOW + 2 * 60_000)
     assert len(minter.minted) == 1
-    assert await policy.charged() == 1
+    assert policy.charged() == 1
     assert policy.released == []
 
 
@@ -248,12 +227,12 @@ async def test_a_request_id_with_another_content_is_refused(issuer: Issuer) -> N
     """A repeat has to be one."""
     await issue(issuer, "r")
     with pytest.raises(IdempotencyKeyReused):
-        await issue(issuer, "r", grant=TERMS.grant(TokenRequest(temperature=1.0)))
+        await issue(issuer, "r", temperature=1.0)
 
 
 async def test_requests_without_an_id_are_never_repeats(minter: FakeMinter) -> None:
     """Each request without an id is one of its own."""
-    issuer = Issuer(FakePolicy(Limits(9, 9, 0)), minter, Sealer(bytes(32)), lambda: NOW)
+    issuer = Issuer(FakePolicy(9), minter, Sealer(bytes(32)), lambda: NOW)
     tokens = {(await issue(issuer)).token.reveal() for _ in range(3)}
     assert len(tokens) == 3
 
@@ -266,7 +245,7 @@ async def test_a_seal_of_another_key_is_no_token(
     stranger = Issuer(policy, minter, Sealer(b"k" * 32), lambda: NOW)
     with pytest.raises(PolicyUnavailable):
         await issue(stranger, "r")
-    assert await policy.charged() == 1
+    assert policy.charged() == 1
 
 
 async def test_fifty_at_once_issue_one_token(
@@ -276,7 +255,7 @@ async def test_fifty_at_once_issue_one_token(
     results = await asyncio.gather(*(issue(issuer) for _ in range(50)), return_exceptions=True)
     assert sum(isinstance(result, IssuedToken) for result in results) == 1
     assert sum(isinstance(result, RateLimitExceeded) for result in results) == 49
-    assert len(minter.minted) == await policy.charged() == 1
+    assert len(minter.minted) == policy.charged() == 1
 
 
 async def test_fifty_repeats_at_once_share_one_token(
@@ -293,7 +272,7 @@ async def test_fifty_repeats_at_once_share_one_token(
     assert {each.token.reveal() for each in issued} == {"auth_tokens/1"}
     in_use = sum(isinstance(result, IdempotencyKeyInUse) for result in results)
     assert len(issued) + in_use == 100
-    assert len(minter.minted) == await policy.charged() == 1
+    assert len(minter.minted) == policy.charged() == 1
 
 
 async def test_drain_waits_for_what_has_begun(
@@ -308,14 +287,14 @@ async def test_drain_waits_for_what_has_begun(
     assert not done
     minter.gate.set()
     await drain
-    assert (await policy.store.stats()).pending_reservations == 0
+    assert policy.ledger.pending("ann") == 0
     assert (await caller).token.reveal() == "auth_tokens/1"
 
 
 async def test_drain_takes_failures_as_ends(issuer: Issuer, minter: FakeMinter) -> None:
     """What fails while draining does not stop the drain."""
     minter.gate.clear()
-    minter.away = True
+    minter.failure = UpstreamUnavailable()
     caller = asyncio.create_task(issue(issuer))
     await minter.begun.wait()
     minter.gate.set()
