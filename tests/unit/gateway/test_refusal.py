@@ -84,6 +84,8 @@ def test_statuses_are_grpc_gateways(code: grpc.StatusCode, status: int) -> None:
         (Code.INTERNAL, "UPSTREAM_MISCONFIGURED", 502),
         (Code.RESOURCE_EXHAUSTED, "UPSTREAM_UNAVAILABLE", 503),
         (Code.PERMISSION_DENIED, "ADDRESS_BLOCKED", 403),
+        (Code.PERMISSION_DENIED, "USER_BLOCKED", 403),
+        (Code.RESOURCE_EXHAUSTED, "ABUSE_DETECTED", 429),
     ],
 )
 def test_the_contracts_reasons_decide(code: grpc.StatusCode, reason: str, status: int) -> None:
@@ -126,6 +128,17 @@ def test_internal_details_stay_inside() -> None:
             {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2.250s"},
         ],
     }
+
+
+@pytest.mark.parametrize("reason", ["ADDRESS_BLOCKED", "RATE_LIMIT_EXCEEDED", "ABUSE_DETECTED"])
+def test_a_decision_is_named_beside_the_request(reason: str) -> None:
+    """A refusal that came of a decision has its id in the body; one that did not has none."""
+    decided = failed(Code.PERMISSION_DENIED, info(reason, decision_id="d-1"), retry(7200))
+    body = refusal.of_call(decided).body("r")
+    assert (body["requestId"], body["decisionId"], body["retryAfter"]) == ("r", "d-1", 7200)
+    assert "decisionId" not in refusal.of_call(failed(Code.UNAVAILABLE, info("X"))).body("r")
+    foreign = failed(Code.INTERNAL, info("X", "googleapis.com", decision_id="d-1"))
+    assert "decisionId" not in refusal.of_call(foreign).body("r")
 
 
 def test_undecodable_details_are_dropped() -> None:

@@ -25,6 +25,11 @@ OUTCOMES = [
         errors.QuotaExceeded("Rate limit exceeded: never", QUOTA, retry_after=None),
         *("RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", {"ErrorInfo", "QuotaFailure"}),
     ),
+    (errors.Throttled(), "RESOURCE_EXHAUSTED", "THROTTLED", {"ErrorInfo"}),
+    (
+        errors.Throttled(retry_after=1.5),
+        *("RESOURCE_EXHAUSTED", "THROTTLED", {"ErrorInfo", "RetryInfo"}),
+    ),
     (errors.Aborted(), "ABORTED", "ABORTED", {"ErrorInfo"}),
     (errors.FailedPrecondition(), "FAILED_PRECONDITION", "FAILED_PRECONDITION", {"ErrorInfo"}),
     (errors.Unavailable(), "UNAVAILABLE", "UNAVAILABLE", {"ErrorInfo", "RetryInfo"}),
@@ -74,6 +79,14 @@ def test_a_field_is_named_in_message_and_details() -> None:
     assert error.message == str(error) == "duration: must be whole"
     (violation,) = unpacked(error)["BadRequest"].field_violations
     assert (violation.field, violation.description) == ("duration", "must be whole")
+
+
+def test_what_programs_may_know_is_in_the_info() -> None:
+    """Metadata of an outcome are those of its ErrorInfo, and of no other outcome's."""
+    error = errors.PermissionDenied()
+    error.metadata[errors.DECISION_ID] = "d-1"
+    assert unpacked(error)["ErrorInfo"].metadata == {"decision_id": "d-1"}
+    assert unpacked(errors.PermissionDenied())["ErrorInfo"].metadata == {}
 
 
 def test_a_limit_is_named_in_details() -> None:

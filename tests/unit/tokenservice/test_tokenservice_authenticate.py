@@ -11,6 +11,7 @@ import pytest
 
 from serving.errors import Unauthenticated
 from tokenservice.authenticate import Authenticator
+from tokenservice.errors import WrongCredentials
 from tokenservice.principal import Principal, UnverifiedCredentials
 
 NOW = 1_767_225_600
@@ -99,6 +100,38 @@ def test_only_the_role_in_a_list_makes_an_operator(
     assert principal.operator is operator
 
 
+@pytest.mark.parametrize(
+    "tier, named",
+    [
+        ("gold", "gold"),
+        ("a-B_9", "a-B_9"),
+        ("t" * 64, "t" * 64),
+        ("t" * 65, ""),
+        ("", ""),
+        ("gold\n", ""),
+        ("go ld", ""),
+        ("gölð", ""),
+        (7, ""),
+        (True, ""),
+        (["gold"], ""),
+        (None, ""),
+    ],
+)
+def test_a_tier_that_is_none_is_the_default(
+    authenticator: Authenticator, tier: object, named: str
+) -> None:
+    """1 to 64 plain characters are a tier; anything else lets in all the same, without one."""
+    principal = authenticator.authenticate(bearer(token({**CLAIMS, "tier": tier})))
+    assert principal == Principal("ann", tier=named)
+
+
+def test_the_tier_stands_in_the_claim_that_is_configured() -> None:
+    """Another claim can hold the tier, and then `tier` does not."""
+    authenticator = Authenticator(SECRET, lambda: NOW * 1000, tier_claim="https://us/plan")
+    claims = {**CLAIMS, "tier": "gold", "https://us/plan": "silver"}
+    assert authenticator.authenticate(bearer(token(claims))).tier == "silver"
+
+
 BAD_CLAIMS: dict[str, object] = {
     "expired": {**CLAIMS, "exp": NOW - 30},
     "long expired": {**CLAIMS, "exp": 0},
@@ -141,8 +174,13 @@ def test_claims_are_read_strictly(authenticator: Authenticator, claims: Any) -> 
     with pytest.raises(Unauthenticated) as refused:
         authenticator.authenticate(bearer(token(claims)))
     assert refused.value.reason == "UNAUTHENTICATED"
+    assert isinstance(refused.value, WrongCredentials) is (claims not in OF_ANOTHER_TIME)
 
 
+OF_ANOTHER_TIME = [
+    BAD_CLAIMS[name]
+    for name in ("expired", "long expired", "nbf in the future", "iat in the future")
+]
 PAYLOADS = {
     "two subs": b'{"sub": "bob", "sub": "ann", "exp": 1767225660}',
     "two exps": b'{"sub": "ann", "exp": 1, "exp": 1767225660}',
@@ -160,7 +198,7 @@ def test_a_payload_that_is_no_plain_object_is_refused(
     authenticator: Authenticator, payload: bytes
 ) -> None:
     """Claims stand once each, in JSON that every reader reads alike."""
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(WrongCredentials):
         authenticator.authenticate(bearer(raw_token(payload)))
 
 
@@ -187,7 +225,7 @@ FORGED = {
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED.keys())
 def test_only_our_signature_counts(authenticator: Authenticator, forged: str) -> None:
     """Whatever is not signed with HS256 under the secret is refused."""
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(WrongCredentials):
         authenticator.authenticate(bearer(forged))
 
 
@@ -195,7 +233,7 @@ def test_a_changed_payload_breaks_the_signature(authenticator: Authenticator) ->
     """Claims cannot be exchanged under a signature."""
     header, _, signature = token(CLAIMS).split(".")
     payload = encoded(json.dumps({**CLAIMS, "roles": ["operator"]}).encode())
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(WrongCredentials):
         authenticator.authenticate(bearer(f"{header}.{payload}.{signature}"))
 
 
@@ -203,6 +241,7 @@ GOOD = token(CLAIMS)
 HEADERS = {
     "none": (),
     "empty": ("",),
+    "blank": (" ",),
     "two": (f"Bearer {GOOD}", f"Bearer {GOOD}"),
     "another scheme": (f"Basic {GOOD}",),
     "no scheme": (GOOD,),
@@ -219,8 +258,10 @@ def test_one_bearer_header_is_needed(
     authenticator: Authenticator, headers: tuple[str, ...]
 ) -> None:
     """No header, two of them, or one that is no bearer token prove nothing."""
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Unauthenticated) as refused:
         authenticator.authenticate(UnverifiedCredentials(authorization=headers))
+    missing = not any(header.strip() for header in headers)
+    assert isinstance(refused.value, WrongCredentials) is not missing
 
 
 def sized_token(size: int) -> str:
@@ -247,7 +288,7 @@ def test_an_api_key_is_judged_whatever_the_bearer(
 ) -> None:
     """A bad API key beside a good bearer is refused."""
     credentials = UnverifiedCredentials(authorization=(f"Bearer {GOOD}",), api_key=api_key)
-    with pytest.raises(Unauthenticated, match="API key"):
+    with pytest.raises(WrongCredentials, match="API key"):
         authenticator.authenticate(credentials)
 
 
@@ -275,7 +316,7 @@ def test_issuer_and_audience_are_required_where_configured(
     if good:
         assert strict.authenticate(credentials).subject == "ann"
     else:
-        with pytest.raises(Unauthenticated):
+        with pytest.raises(WrongCredentials):
             strict.authenticate(credentials)
 
 
@@ -292,8 +333,12 @@ def test_why_a_token_fails_is_for_the_log(authenticator: Authenticator) -> None:
 def test_an_expired_token_is_told_apart() -> None:
     """A client that must renew its token learns so."""
     authenticator = Authenticator(SECRET, lambda: (NOW + 90) * 1000)
-    with pytest.raises(Unauthenticated, match="expired"):
+    with pytest.raises(Unauthenticated, match="expired") as refused:
         authenticator.authenticate(bearer(GOOD))
+    assert not isinstance(refused.value, WrongCredentials)
+    forged = token(CLAIMS, secret=b"another secret of the same length..")
+    with pytest.raises(WrongCredentials):
+        authenticator.authenticate(bearer(forged))
 
 
 def test_credentials_and_subject_are_not_shown() -> None:

@@ -179,6 +179,26 @@ def test_every_field_is_in_the_fingerprint() -> None:
     assert len(prints) == len(requests)
 
 
+def test_a_request_has_a_fingerprint_before_it_is_granted() -> None:
+    """What was sent is digested as it was sent, refused or not, and without its id."""
+    requests = [
+        TokenRequest(),
+        TokenRequest(model="../x"),
+        TokenRequest(response_modality="text"),
+        TokenRequest(response_modality="TEXT"),
+        TokenRequest(duration_minutes=0),
+        TokenRequest(duration_minutes=99),
+        TokenRequest(system_instruction="x" * 2000),
+        TokenRequest(system_instruction=""),
+        TokenRequest(temperature=0.0),
+        TokenRequest(temperature=float("nan")),
+    ]
+    prints = {request.fingerprint for request in requests}
+    assert len(prints) == len(requests)
+    assert prints == {replace(request, request_id="r").fingerprint for request in requests}
+    assert {len(each) for each in prints} == {16}
+
+
 @pytest.mark.parametrize(
     "duration, window, starts", [(30, 2, 2), (2, 2, 2), (1, 2, 1), (60, 59, 59)]
 )

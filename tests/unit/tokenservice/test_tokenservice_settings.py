@@ -82,6 +82,9 @@ def test_what_is_set_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TOKENSERVICE_DEADLINE_MS", "999"),
         ("TOKENSERVICE_POLICY_TIMEOUT_MS", "9"),
         ("TOKENSERVICE_LISTEN", ""),
+        ("TOKENSERVICE_TRUSTED_PEERS", "unix, gateway.example"),
+        ("TOKENSERVICE_TRUSTED_PEERS", "10.0.0.1/8"),
+        ("LIVE_API_JWT_TIER_CLAIM", ""),
         ("DRAIN_SECONDS", "soon"),
     ],
 )
@@ -93,6 +96,22 @@ def test_a_wrong_value_stops_the_start_with_its_name(
     with pytest.raises(SettingsError, match=rf"\A{re.escape(name)}: [^\n]+\Z") as refused:
         load(TokenServiceSettings)
     assert len(value) < 8 or value not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value, unix, loopback",
+    [(None, True, False), ("", False, False), ("127.0.0.0/8", False, True)],
+)
+def test_the_peers_that_are_trusted_are_configured(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, *, unix: bool, loopback: bool
+) -> None:
+    """By default whoever reaches the Unix socket is; an empty list is nobody."""
+    if value is not None:
+        monkeypatch.setenv("TOKENSERVICE_TRUSTED_PEERS", value)
+    peers = load(TokenServiceSettings).peers
+    said = [("x-client-address", "192.0.2.1")]
+    assert (peers.client_info("unix:", said).address == "192.0.2.1") is unix
+    assert (peers.client_info("ipv4:127.0.0.1:5", said).address == "192.0.2.1") is loopback
 
 
 @pytest.mark.parametrize("name", ["LIVE_API_JWT_SECRET", "GEMINI_API_KEY"])

@@ -1,0 +1,139 @@
+"""Who is let in, and what policy hears of those who are not."""
+
+from typing import Any
+
+import jwt
+import pytest
+
+from serving.errors import InvalidArgument, Unauthenticated
+from tokenservice.admission import Admission
+from tokenservice.authenticate import Authenticator
+from tokenservice.client_info import ClientInfo
+from tokenservice.deadline import Deadline
+from tokenservice.errors import WrongCredentials
+from tokenservice.grant import Terms, TokenRequest
+from tokenservice.models import catalogue
+from tokenservice.principal import Caller, Principal, UnverifiedCredentials
+
+NOW = 1_767_225_600
+SECRET = b"a secret of the tests, long enough."
+MODEL = "gemini-3.8-live"
+TERMS = Terms(
+    catalogue=catalogue((MODEL,), MODEL),
+    default_duration_minutes=30,
+    max_duration_minutes=60,
+    start_window_minutes=2,
+    custom_instructions=False,
+    default_instruction="You are a helpful assistant.",
+    api_version="v1beta",
+)
+CLIENT = ClientInfo("192.0.2.1", ("user-agent",))
+ANN = Caller(Principal("ann", tier="gold"), CLIENT)
+
+
+class ListeningPolicy:
+    """Remembers what is reported."""
+
+    def __init__(self) -> None:
+        """Have heard nothing yet."""
+        self.heard: list[Any] = []
+
+    async def report_credentials(self, client: ClientInfo, deadline: Deadline) -> None:
+        """Hear of wrong credentials."""
+        assert deadline.remaining > 0
+        self.heard.append(client)
+
+    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> None:
+        """Hear of a request that could not be granted."""
+        assert deadline.remaining > 0
+        self.heard.append((caller, asked))
+
+
+@pytest.fixture
+def policy() -> Any:
+    """Return a policy that listens; an admission asks nothing else of one."""
+    return ListeningPolicy()
+
+
+@pytest.fixture
+def admission(policy: Any) -> Admission:
+    """Return an admission that reports to it."""
+    return Admission(Authenticator(SECRET, lambda: NOW * 1000), TERMS, policy)
+
+
+def bearer(secret: bytes = SECRET, **claims: Any) -> UnverifiedCredentials:
+    """Return a bearer token of Ann's as credentials."""
+    token = jwt.encode({"sub": "ann", "exp": NOW + 60, **claims}, secret, algorithm="HS256")
+    return UnverifiedCredentials(authorization=(f"Bearer {token}",))
+
+
+async def test_who_is_known_is_let_in_unreported(admission: Admission, policy: Any) -> None:
+    """A good bearer makes a caller, of its principal and where it calls from."""
+    caller = await admission.caller(bearer(tier="gold"), CLIENT, Deadline.after(5))
+    assert caller == ANN
+    assert policy.heard == []
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        bearer(b"another secret of the same length.."),
+        UnverifiedCredentials(authorization=("Bearer nonsense",)),
+        UnverifiedCredentials(authorization=("Basic YTpi",)),
+        UnverifiedCredentials(api_key=("guess",)),
+        bearer(sub=""),
+    ],
+    ids=["signature", "no JWT", "another scheme", "API key", "no subject"],
+)
+async def test_wrong_credentials_are_reported(
+    admission: Admission, policy: Any, credentials: UnverifiedCredentials
+) -> None:
+    """Whoever guesses is counted where it guesses from."""
+    with pytest.raises(WrongCredentials):
+        await admission.caller(credentials, CLIENT, Deadline.after(5))
+    assert policy.heard == [CLIENT]
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        UnverifiedCredentials(),
+        UnverifiedCredentials(authorization=("",)),
+        bearer(exp=NOW - 3600),
+        bearer(nbf=NOW + 3600),
+    ],
+    ids=["none", "blank", "expired", "not yet"],
+)
+async def test_honest_mistakes_are_not(
+    admission: Admission, policy: Any, credentials: UnverifiedCredentials
+) -> None:
+    """No credentials, and a token of ours at the wrong time, are refused and forgotten."""
+    with pytest.raises(Unauthenticated) as refused:
+        await admission.caller(credentials, CLIENT, Deadline.after(5))
+    assert not isinstance(refused.value, WrongCredentials)
+    assert policy.heard == []
+
+
+@pytest.mark.parametrize(
+    "asked, reason",
+    [
+        (TokenRequest(model="../x"), "MODEL_NOT_ALLOWED"),
+        (TokenRequest(system_instruction="eval(1)"), "CUSTOM_INSTRUCTION_NOT_ALLOWED"),
+        (TokenRequest(temperature=float("nan")), "INVALID_ARGUMENT"),
+    ],
+)
+async def test_a_request_that_cannot_be_granted_is_reported(
+    admission: Admission, policy: Any, asked: TokenRequest, reason: str
+) -> None:
+    """Policy sees what a principal tried; the principal reads the reason."""
+    with pytest.raises(InvalidArgument) as refused:
+        await admission.grant(ANN, asked, Deadline.after(5))
+    assert refused.value.reason == reason
+    assert policy.heard == [(ANN, asked)]
+
+
+async def test_what_is_granted_is_not_reported(admission: Admission, policy: Any) -> None:
+    """Policy hears of a good request by its reservation."""
+    grant = await admission.grant(ANN, TokenRequest(), Deadline.after(5))
+    assert grant == TERMS.grant(TokenRequest())
+    assert policy.heard == []
