@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
@@ -18,13 +19,29 @@ class PolicySettings(Settings):
     listen: CommaList = variable("POLICY_LISTEN", ("unix:.run/policy.sock",), min_length=1)
     hash_key: SecretStr | None = variable("POLICY_HASH_KEY", None)
     lease_ms: int = variable("POLICY_LEASE_MS", 30_000, ge=1_000, le=600_000)
+    file: Path | None = variable("POLICY_FILE", None)
+    operator_key: SecretStr | None = variable("POLICY_OPERATOR_KEY", None)
+
+    decision_log: str | None = variable("POLICY_DECISION_LOG", None, min_length=1)
+    """`stdout`, or a path."""
+    decision_log_max_mb: int = variable("POLICY_DECISION_LOG_MAX_MB", 100, ge=1, le=10_000)
+    decision_log_backups: int = variable("POLICY_DECISION_LOG_BACKUPS", 5, ge=1, le=1_000)
+
+    store_url: SecretStr | None = variable("POLICY_STORE_URL", None)
+    """None: the memory of this process."""
+    store_prefix: str = variable("POLICY_STORE_PREFIX", "lt", pattern=r"^[A-Za-z0-9_.:-]{1,32}$")
+    store_timeout_ms: int = variable("POLICY_STORE_TIMEOUT_MS", 250, ge=10, le=5_000)
+    store_max_connections: int = variable("POLICY_STORE_MAX_CONNECTIONS", 64, ge=1, le=1_000)
+    store_wait_replicas: int = variable("POLICY_STORE_WAIT_REPLICAS", 0, ge=0, le=10)
+    store_allow_eviction: bool = variable("POLICY_STORE_ALLOW_EVICTION", False)  # noqa: FBT003 - a default
+    on_store_failure: Literal["refuse", "degraded"] = variable("POLICY_ON_STORE_FAILURE", "refuse")
     max_users: int = variable("POLICY_MEMORY_MAX_USERS", 200_000, ge=1)
     tokens_per_hour: int = variable("LIVE_API_MAX_TOKENS_PER_HOUR", 10, ge=1)
     tokens_per_day: int = variable("LIVE_API_MAX_TOKENS_PER_DAY", 100, ge=1)
     cooldown_minutes: float = variable("LIVE_API_COOLDOWN_PERIOD_MINUTES", 5, ge=0, le=1440)
     concurrent_sessions: int = variable("LIVE_API_MAX_CONCURRENT_SESSIONS", 0, ge=0)
 
-    @field_validator("hash_key")
+    @field_validator("hash_key", "operator_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_KEY_BYTES:
@@ -39,9 +56,18 @@ class PolicySettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _shareable(self) -> Self:
+        if self.store_url is not None and self.hash_key is None:
+            raise ValueError(
+                "POLICY_HASH_KEY: must be set with POLICY_STORE_URL, "
+                "or no two processes would know a user by the same name"
+            )
+        return self
+
     @property
     def limits(self) -> Limits:
-        """The limits of a user."""
+        """The limits of a user, where the policy file does not say otherwise."""
         return Limits(
             tokens_per_hour=self.tokens_per_hour,
             tokens_per_day=self.tokens_per_day,

@@ -12,48 +12,31 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from policy_server import NOW, SERVICE, Page, at, commit, key, reserve, serving_policy
 
-from policy.decisions import CommitOutcome, Decision, Stats, Usage
+from policy.effective import EffectivePolicy, Tier
 from policy.limits import Limits
 from policy.memory import MemoryStore
-from policy.pseudonym import Pseudonyms
-from policy.service import PolicyService
 from policy.store import Store, StoreUnavailable
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving.channel import open_channel
 from serving.health import HealthBoard
-from serving.interceptor import RequestInterceptor
 from serving.process import StartError
-from serving.server import grpc_server
 
-NOW = 1_767_225_600_000
 LEASE = 30_000
-SERVICE = "policy.v1.PolicyService"
 LIMITS = Limits(tokens_per_hour=2, tokens_per_day=5, cooldown_ms=0, concurrent_sessions=0)
 
 
 class BrokenStore:
     """A store whose database is away."""
 
-    async def reserve(self, *_: object) -> Decision:
-        """Fail."""
-        raise StoreUnavailable("no route to 10.0.0.7")
+    def __getattr__(self, name: str) -> Any:
+        """Fail, whatever is asked."""
 
-    async def commit(self, *_: object) -> CommitOutcome:
-        """Fail."""
-        raise StoreUnavailable("no route to 10.0.0.7")
+        async def fail(*_: object, **__: object) -> None:
+            raise StoreUnavailable("no route to 10.0.0.7")
 
-    async def release(self, *_: object) -> bool:
-        """Fail."""
-        raise StoreUnavailable("no route to 10.0.0.7")
-
-    async def usage(self, *_: object) -> Usage:
-        """Fail."""
-        raise StoreUnavailable("no route to 10.0.0.7")
-
-    async def stats(self) -> Stats:
-        """Fail."""
-        raise StoreUnavailable("no route to 10.0.0.7")
+        return fail
 
 
 @pytest.fixture
@@ -74,16 +57,10 @@ def health() -> HealthBoard:
     return HealthBoard([SERVICE], ["store"])
 
 
-def serving(address: str, store: Store, health: HealthBoard) -> Any:
+def serving(address: str, store: Any, health: HealthBoard) -> Any:
     """Serve policy on an address."""
-    service = PolicyService(store, LIMITS, Pseudonyms(b"k" * 32))
-    return grpc_server(
-        [address],
-        lambda server: policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server),
-        health=health,
-        services=[SERVICE],
-        interceptors=[RequestInterceptor()],
-        grace=1,
+    return serving_policy(
+        address, store, Page(EffectivePolicy(default=Tier(limits=LIMITS))), health=health
     )
 
 
@@ -100,33 +77,6 @@ async def channel(
 def stub(channel: grpc.aio.Channel) -> Any:
     """Return the generated client."""
     return policy_pb2_grpc.PolicyServiceStub(channel)
-
-
-def key(request: str = "r", *, owner: bytes = b"owner", subject: str = "ann") -> pb.ReservationKey:
-    """Name an attempt."""
-    return pb.ReservationKey(subject=subject, request_id=request, owner=owner)
-
-
-def reserve(request: str = "r", *, count: int = 1, owner: bytes = b"owner") -> pb.ReserveRequest:
-    """Ask for tokens."""
-    return pb.ReserveRequest(key=key(request, owner=owner), fingerprint=b"print", count=count)
-
-
-def at(millis: int) -> Timestamp:
-    """Return a time on the wire."""
-    time = Timestamp()
-    time.FromMilliseconds(millis)
-    return time
-
-
-def commit(request: str = "r", *, owner: bytes = b"owner") -> pb.CommitRequest:
-    """Say that one token was minted."""
-    return pb.CommitRequest(
-        key=key(request, owner=owner),
-        token_expire_times=[at(NOW + 1_800_000)],
-        sealed_result=b"sealed",
-        sealed_expire_time=at(NOW + 120_000),
-    )
 
 
 def details(error: grpc.aio.AioRpcError) -> dict[str, Any]:
@@ -157,7 +107,7 @@ async def test_one_token_from_reservation_to_replay(stub: Any) -> None:
         tokens_last_day=1,
         limits=pb.Limits(tokens_per_hour=2, tokens_per_day=5),
     )
-    again = await stub.Reserve(reserve(owner=b"another"))
+    again = await stub.Reserve(reserve(owner=b"ownertwo"))
     assert again.replay.sealed_result == b"sealed"
     assert again.replay.usage == committed.usage
     assert (await stub.GetUsage(pb.GetUsageRequest(subject="ann"))).usage == committed.usage
@@ -180,7 +130,7 @@ async def test_a_refusal_is_an_answer(stub: Any) -> None:
 async def test_a_request_at_work_or_of_another_content_is_refused(stub: Any) -> None:
     """Another attempt is told to wait, another content that the id is taken."""
     await stub.Reserve(reserve())
-    busy = (await stub.Reserve(reserve(owner=b"another"))).refusal
+    busy = (await stub.Reserve(reserve(owner=b"ownertwo"))).refusal
     assert busy.reason == pb.Refusal.REASON_REQUEST_IN_PROGRESS
     assert busy.retry_after_ms == LEASE
     changed = pb.ReserveRequest(key=key(), fingerprint=b"other", count=1)
@@ -203,9 +153,29 @@ INVALID: list[tuple[str, Any, str]] = [
     ("Reserve", pb.ReserveRequest(key=key(owner=b""), count=1), "key.owner"),
     ("Reserve", reserve(count=0), "count"),
     ("Reserve", reserve(count=-1), "count"),
+    ("Reserve", reserve(count=101), "count"),
+    ("Reserve", reserve(owner=b"seven b"), "key.owner"),
+    ("Reserve", reserve(client=pb.Client(address="10.0.0.300")), "client.address"),
     ("Commit", pb.CommitRequest(key=key()), "token_expire_times"),
     ("Commit", pb.CommitRequest(key=key(owner=b"")), "key.owner"),
+    ("Commit", pb.CommitRequest(key=key(), token_expire_times=[at(0)] * 101), "token_expire_times"),
+    (
+        "Commit",
+        pb.CommitRequest(key=key(), token_expire_times=[at(0)], sealed_result=b"x" * 8193),
+        "sealed_result",
+    ),
+    (
+        "Commit",
+        pb.CommitRequest(
+            key=key(),
+            token_expire_times=[at(0)],
+            sealed_expire_time=Timestamp(seconds=-1),
+        ),
+        "sealed_expire_time",
+    ),
     ("Release", pb.ReleaseRequest(key=key("")), "key.request_id"),
+    ("Report", pb.ReportRequest(), "outcome"),
+    ("Report", pb.ReportRequest(outcome=pb.ReportRequest.OUTCOME_REQUEST_REJECTED), "subject"),
     ("GetUsage", pb.GetUsageRequest(), "subject"),
 ]
 
@@ -231,6 +201,10 @@ async def test_an_argument_that_is_missing_is_named(
         ("Release", pb.ReleaseRequest(key=key())),
         ("GetUsage", pb.GetUsageRequest(subject="ann")),
         ("GetStats", pb.GetStatsRequest()),
+        (
+            "Report",
+            pb.ReportRequest(outcome=pb.ReportRequest.OUTCOME_REQUEST_REJECTED, subject="ann"),
+        ),
     ],
 )
 async def test_a_store_that_is_away_is_no_decision(

@@ -1,0 +1,39 @@
+"""Watches the store that nothing can be decided without, and reports it to the health board."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+from policy.store import StoreUnavailable
+from serving.health import SERVING
+
+if TYPE_CHECKING:
+    from policy.store import Store
+    from serving.health import HealthBoard
+
+log = structlog.get_logger(__name__)
+
+STORE = "store"
+UNAVAILABLE = "STORE_UNAVAILABLE"
+_INTERVAL_SECONDS = 0.5
+
+
+async def watch_store(store: Store, board: HealthBoard) -> NoReturn:
+    """Ask the store again and again whether it can decide."""
+    while True:
+        await report_store(store, board)
+        await asyncio.sleep(_INTERVAL_SECONDS)
+
+
+async def report_store(store: Store, board: HealthBoard) -> None:
+    """Ask the store once."""
+    state, cause = SERVING, ""
+    try:
+        await store.check()
+    except StoreUnavailable as error:
+        state, cause = UNAVAILABLE, str(error)
+    if await board.report(STORE, state):
+        log.info("dependency", name=STORE, state=state, **({"cause": cause} if cause else {}))
