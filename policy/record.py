@@ -6,6 +6,7 @@ docs/decisions.md describes each field, and `FORMAT` counts its versions.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from policy.decisions import (
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from policy.judge import Request, Ruling
     from policy.limits import Limits
     from policy.rules import Finding
+    from policy.standing import Offender
 
 FORMAT = 1
+
+_TIER = re.compile(r"[a-z0-9_-]{1,64}")
+"""What a tier may be called; a claim that is anything else may name a person."""
 
 Entry = dict[str, Any]
 
@@ -42,19 +47,21 @@ class Recorder(Protocol):
 
 def decision(at: int, event: str, request: Request, ruling: Ruling, digest: str) -> Entry:
     """Return the entry of a decision (`event`: decision) or of a reported try (rejected)."""
-    headers = request.client.headers
+    headers, outcome = request.client.headers, ruling.outcome
     return {
         "v": FORMAT,
         "event": event,
         "at": at,
         "decision_id": ruling.decision_id,
-        "outcome": outcome_name(ruling.outcome),
-        "next_allowed_at": next_allowed_at(ruling.outcome),
+        "outcome": outcome_name(outcome),
+        "next_allowed_at": next_allowed_at(outcome),
+        "lease_until": outcome.lease_until if isinstance(outcome, Reserved) else None,
         **_attempt(request.attempt),
         "address": request.address,
         "fingerprint": request.fingerprint.hex(),
         "count": request.count,
         "tier": ruling.tier.name,
+        "asked_tier": request.tier if _TIER.fullmatch(request.tier) else "",
         "limits": limits(ruling.tier.limits),
         "headers": None if headers is None else sorted(headers),
         "findings": [finding(found) for found in ruling.findings if found.applies],
@@ -77,8 +84,16 @@ def credentials(at: int, ruling: Ruling, address: str | None, digest: str) -> En
     }
 
 
-def commit(at: int, attempt: Attempt, count: int, expires: int, outcome: CommitOutcome) -> Entry:
-    """Return the entry of a commit."""
+def commit(
+    at: int,
+    attempt: Attempt,
+    count: int,
+    expires: int,
+    outcome: CommitOutcome,
+    *,
+    sealed_until: int | None = None,
+) -> Entry:
+    """Return the entry of a commit, which is replayed until `sealed_until`."""
     return {
         "v": FORMAT,
         "event": "commit",
@@ -87,6 +102,7 @@ def commit(at: int, attempt: Attempt, count: int, expires: int, outcome: CommitO
         **_attempt(attempt),
         "count": count,
         "expires": expires,
+        "sealed_until": sealed_until,
     }
 
 
@@ -100,6 +116,27 @@ def release(at: int, attempt: Attempt, outcome: Release, *, ambiguous: bool) -> 
         **_attempt(attempt),
         "ambiguous": ambiguous,
     }
+
+
+def change(
+    at: int, event: str, offender: Offender, *, reason: str, actor: str, digest: str
+) -> Entry:
+    """Return the entry of what an operator did: block_added, block_lifted or user_reset."""
+    return {
+        "v": FORMAT,
+        "event": event,
+        "at": at,
+        "party": offender.party.value,
+        "name": offender.name,
+        "reason": reason,
+        "actor": actor,
+        "policy": digest,
+    }
+
+
+def started(at: int, *, store: str, digest: str) -> Entry:
+    """Return the entry of a process that starts; `store` memory means: it knows of nothing."""
+    return {"v": FORMAT, "event": "started", "at": at, "store": store, "policy": digest}
 
 
 def finding(found: Finding) -> Entry:
