@@ -1,6 +1,7 @@
 """Minting over HTTP, at an emulator of Gemini."""
 
 import datetime as dt
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from emulator.server import EmulatorServer
 from serving.clock import steady_clock
 from serving.errors import ServiceError
 from tokenservice.deadline import Deadline
-from tokenservice.errors import UpstreamMisconfigured, UpstreamUnavailable
+from tokenservice.errors import UpstreamMisconfigured, UpstreamUnavailable, token_may_exist
 from tokenservice.gemini import GeminiMinter, GeminiOptions, gemini_client
 from tokenservice.grant import Grant, Terms, TokenRequest
 from tokenservice.models import catalogue
@@ -132,6 +133,7 @@ async def test_what_is_our_fault_is_not_repeated(bench: Bench, status: int) -> N
     assert await bench.requests() == 1
     assert bench.naps.lengths == []
     assert failed.value.retry_after is None
+    assert failed.value.ambiguous is False
     assert_says_nothing(failed.value, "4711")
 
 
@@ -156,6 +158,10 @@ PASSING: dict[str, dict[str, Any]] = {
 }
 
 
+OPEN_ENDED = (False, False, False, True, True, True, True)
+"""Which of these leave open whether a token was made."""
+
+
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
 async def test_what_may_pass_is_tried_twice_and_no_more(
     bench: Bench, fault: dict[str, Any]
@@ -167,6 +173,49 @@ async def test_what_may_pass_is_tried_twice_and_no_more(
     assert await bench.requests() == 2
     assert failed.value.retry_after == 1.0
     assert_says_nothing(failed.value, "4711")
+
+
+@pytest.mark.parametrize(
+    "fault, ambiguous", list(zip(PASSING.values(), OPEN_ENDED, strict=True)), ids=PASSING.keys()
+)
+async def test_a_mint_without_an_answer_is_ambiguous(
+    bench: Bench, fault: dict[str, Any], *, ambiguous: bool
+) -> None:
+    """Where Gemini refused in so many words no token exists; where it broke off, one may."""
+    await bench.fault(fault)
+    with pytest.raises(UpstreamUnavailable) as failed:
+        await mint(await bench.minter(attempt_timeout=0.3, attempts=1))
+    assert failed.value.ambiguous is ambiguous
+
+
+@pytest.mark.parametrize(
+    "faults, ambiguous",
+    [
+        (({"status": 503}, {"status": 503}), False),
+        (({"disconnect": True}, {"status": 503}), True),
+        (({"status": 503}, {"disconnect": True}), True),
+        (({"status": 503}, {"status": 403}), False),
+        (({"disconnect": True}, {"status": 403}), True),
+    ],
+)
+async def test_a_later_refusal_does_not_undo_an_earlier_attempt(
+    bench: Bench, faults: tuple[dict[str, Any], ...], *, ambiguous: bool
+) -> None:
+    """One attempt without an answer is enough for a token that nobody has."""
+    await bench.fault(*({**fault, "count": 1} for fault in faults))
+    with pytest.raises((UpstreamUnavailable, UpstreamMisconfigured)) as failed:
+        await mint(await bench.minter())
+    assert token_may_exist(failed.value) is ambiguous
+    assert await bench.requests() == 2
+
+
+async def test_what_was_never_sent_is_not_ambiguous(bench: Bench) -> None:
+    """A connection that is refused made no token."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(UpstreamUnavailable) as failed:
+        await mint(await bench.minter(base_url=f"http://127.0.0.1:{port}"))
+    assert failed.value.ambiguous is False
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())

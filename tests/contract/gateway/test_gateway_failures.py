@@ -35,6 +35,10 @@ def failure(
     "error, status, retry_after",
     [
         (failure(errors.PermissionDenied, "ADDRESS_BLOCKED"), 403, None),
+        (failure(errors.PermissionDenied, "ADDRESS_BLOCKED", retry_after=7200), 403, 7200),
+        (failure(errors.PermissionDenied, "USER_BLOCKED", retry_after=60), 403, 60),
+        (failure(errors.Throttled, "ABUSE_DETECTED"), 429, None),
+        (failure(errors.Throttled, "ABUSE_DETECTED", retry_after=0.5), 429, 1),
         (failure(errors.PermissionDenied, "PERMISSION_DENIED"), 403, None),
         (errors.InvalidArgument("duration", "must be from 1 to 60"), 400, None),
         (failure(errors.FailedPrecondition, "MODEL_NOT_ALLOWED"), 400, None),
