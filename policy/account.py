@@ -40,6 +40,10 @@ STANDSTILL_MS = 60_000
 """A clock that steps back by no more than this stands still; by more, it is believed."""
 
 
+NOBODY = bytes(8)
+"""The owner of a charge that stays although it was released: a commit of it is lost."""
+
+
 class State(IntEnum):
     """What became of a charge."""
 
@@ -175,6 +179,7 @@ class Account:
             self.charges.append(
                 replace(charge, at=now, expires=expires, count=count, state=State.ISSUED)
             )
+            self.sealed.pop(attempt.request, None)
             if now < sealed.until:
                 self.sealed[attempt.request] = sealed
         return Committed(self.usage(limits, now=now))
@@ -188,7 +193,10 @@ class Account:
         place = self.charges.index(charge)
         refunds = sum(charge.state is State.REFUNDED for charge in self.charges)
         if ambiguous and refunds >= limits.refunds_per_hour:
-            self.charges[place] = replace(charge, state=State.ISSUED, expires=charge.at)
+            self.charges[place] = replace(
+                charge, state=State.ISSUED, expires=charge.at, owner=NOBODY
+            )
+            self.sealed.pop(attempt.request, None)
             return Release.KEPT
         del self.charges[place]
         if ambiguous:

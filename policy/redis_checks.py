@@ -1,0 +1,91 @@
+"""Whether a server can be trusted with quotas, at the start and later.
+
+What the store's user may do is no more than this, `lt` being the prefix of keys:
+
+    user policy on >SECRET resetchannels -@all ~lt:* +evalsha +eval +get +set +del +mget
+        +pexpire +pttl +time +zadd +zrange +zrem +zremrangebyscore +zremrangebyrank
+        +info +scan +wait +ping +select +client|setinfo +cluster|slots +command +asking
+
+`ACL` below has it for programs. `scan`, which lists names of all keys, is for the
+operators' numbers alone; `cluster|slots`, `command` and `asking` for clusters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from redis.exceptions import NoPermissionError
+
+from policy.redis_link import Client, Link
+from policy.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = structlog.get_logger(__name__)
+
+ACL = (
+    "resetchannels -@all ~{prefix}:* "
+    "+evalsha +eval +get +set +del +mget "
+    "+pexpire +pttl +time +zadd +zrange +zrem +zremrangebyscore +zremrangebyrank "
+    "+info +scan +wait +ping +select +client|setinfo +cluster|slots +command +asking"
+)
+"""What an ACL user must be allowed."""
+
+_START_MS = 5_000
+_SECTIONS = ("memory", "replication", "persistence")
+
+
+class UnsafeStore(StoreUnavailable):
+    """The server would lose charges, and so let quotas be overspent."""
+
+
+async def start_check(client: Client, *, allow_eviction: bool = False) -> None:
+    """Raise UnsafeStore if a server may drop charges, StoreUnavailable if it cannot be asked."""
+    link = Link(client, timeout_ms=_START_MS, calls=1)
+    for told in await link.within(_told(link)):
+        policy = told.get("maxmemory_policy")
+        if policy != "noeviction":
+            if not allow_eviction:
+                raise UnsafeStore(_evicts(policy))
+            log.warning("store evicts", maxmemory_policy=policy, reason=_evicts(policy))
+        if not told.get("aof_enabled") and not told.get("connected_slaves"):
+            log.warning(
+                "store forgets when it restarts",
+                reason="neither appendonly nor a replica is on: a restart of the server "
+                "gives every user a full quota again",
+            )
+
+
+async def check(link: Link, probe: str, *, allow_eviction: bool) -> None:
+    """Return if every server can decide now: reachable, writable, loaded, still noeviction."""
+    for told in await _told(link):
+        if told.get("role") != "master":
+            raise StoreUnavailable("the store's server is a replica")
+        if told.get("loading"):
+            raise StoreUnavailable("the store's server is loading its data")
+        policy = told.get("maxmemory_policy")
+        if policy != "noeviction" and not allow_eviction:
+            raise StoreUnavailable(_evicts(policy))
+    # What only a write tells: memory is full, too few replicas follow, the disk is.
+    await link.client.execute_command("SET", probe, "1", "PX", 60_000)
+
+
+async def _told(link: Link) -> list[Mapping[str, Any]]:
+    try:
+        return [
+            await server.execute_command("INFO", *_SECTIONS) for server in await link.primaries()
+        ]
+    except NoPermissionError:
+        raise UnsafeStore(
+            "the store's user may not ask INFO, so nobody knows whether the server evicts "
+            "charges: allow it +info"
+        ) from None
+
+
+def _evicts(policy: object) -> str:
+    return (
+        f"the store's maxmemory-policy is {policy}, not noeviction: a full server would drop "
+        "charges, and their users could spend them again"
+    )

@@ -1,0 +1,141 @@
+"""How a store talks to its servers: how long it waits, and what becomes of errors.
+
+redis-py tries a call again ten times by default; here nothing is tried again but
+a script that the server does not know any more, which has changed nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import (
+    AskError,
+    ConnectionError as Unreachable,
+    MovedError,
+    NoScriptError,
+    TimeoutError as Late,
+)
+
+from policy.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from policy.redis_scripts import Script
+
+T = TypeVar("T")
+Client = Redis | RedisCluster
+
+
+class Link:
+    """A client, and the limits within which it is used."""
+
+    def __init__(self, client: Client, *, timeout_ms: int, calls: int) -> None:
+        """Let no operation take longer than `timeout_ms`, nor more than `calls` at a time."""
+        self.client = client
+        self._seconds = timeout_ms / 1000
+        # Not the pools' own bounds: a cluster's and Sentinel's do not wait, they raise.
+        self._gate = asyncio.Semaphore(calls)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether keys of different users may live on different servers."""
+        return isinstance(self.client, RedisCluster)
+
+    async def within(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` within the limits; whatever fails in it is a store that cannot answer."""
+        try:
+            async with asyncio.timeout(self._seconds), self._gate:
+                return await work
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            raise StoreUnavailable(f"the store failed: {_told(error)}") from error
+        finally:
+            work.close()  # without effect, unless its turn never came
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
+        """Run a script."""
+        rest = (len(keys), *keys, *args)
+        try:
+            answer = await self.client.execute_command("EVALSHA", script.sha, *rest)
+        except NoScriptError:  # restarted, failed over, flushed: it has not run
+            answer = await self.client.execute_command("EVAL", script.source, *rest)
+        return list(answer)
+
+    async def run_and_wait(
+        self, script: Script, keys: Sequence[str], args: Sequence[Any], replicas: int, ms: int
+    ) -> tuple[list[Any], int]:
+        """Run a script that can be repeated, and wait for replicas; return how many have it.
+
+        WAIT counts what its own connection wrote, so both take the same.
+        """
+        rest = (len(keys), *keys, *args)
+        answer, acks = await self._pair(keys[0], ("EVALSHA", script.sha, *rest), replicas, ms)
+        if isinstance(answer, NoScriptError):
+            answer, acks = await self._pair(keys[0], ("EVAL", script.source, *rest), replicas, ms)
+        if isinstance(answer, MovedError | AskError):
+            await self.run(script, keys, args)  # follows the slot, and learns where it is
+            answer, acks = await self._pair(keys[0], ("EVALSHA", script.sha, *rest), replicas, ms)
+        for result in (answer, acks):
+            if isinstance(result, Exception):
+                raise result
+        return list(answer), int(acks)
+
+    async def _pair(self, key: str, command: tuple[Any, ...], replicas: int, ms: int) -> list[Any]:
+        if isinstance(self.client, RedisCluster):
+            await self.client.initialize()
+            node = self.client.get_node_from_key(key)
+            if node is None:
+                raise StoreUnavailable("no server of the cluster has the user's slot")
+            both = self.client.pipeline()
+            both.execute_command(*command, target_nodes=node)
+            both.execute_command("WAIT", replicas, ms, target_nodes=node)
+            return await both.execute(raise_on_error=False, allow_redirections=False)
+        pipe = self.client.pipeline(transaction=False)
+        pipe.execute_command(*command)
+        pipe.execute_command("WAIT", replicas, ms)
+        return await pipe.execute(raise_on_error=False)
+
+    async def get(self, key: str) -> bytes | None:
+        """Read a value."""
+        value: bytes | None = await self.client.execute_command("GET", key)
+        return value
+
+    async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Read values, in as many round trips as there are servers."""
+        pipe = (
+            self.client.pipeline()
+            if isinstance(self.client, RedisCluster)
+            else self.client.pipeline(transaction=False)
+        )
+        for key in keys:
+            pipe.execute_command("GET", key)
+        values = await pipe.execute(raise_on_error=False)
+        for value in values:
+            if isinstance(value, Exception):
+                raise value
+        return list(values)
+
+    async def primaries(self) -> list[Any]:
+        """Return what takes `execute_command` for each server that is written to."""
+        if isinstance(self.client, RedisCluster):
+            await self.client.initialize()
+            return list(self.client.get_primaries())
+        return [self.client]
+
+
+def _told(error: Exception) -> str:
+    """Say what failed, and take out of the error what may hold a key or a value.
+
+    A server repeats the arguments of a command that it does not know, and redis-py those that
+    it finds no server for. Of an answer only its code is left, such as READONLY or OOM.
+    """
+    name = type(error).__name__
+    if isinstance(error, Unreachable | Late | OSError):
+        return name  # of the connection: says where to, and why not
+    code = str(error).partition(" ")[0]
+    error.args = (code if code.isalpha() and code.isupper() else "withheld",)
+    return f"{name} {error.args[0]}"
