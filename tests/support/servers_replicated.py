@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Sentinels look and speak every few seconds; ours shall not keep a test waiting. (A restarted one
-# takes its time again.)
-HASTE = ("INFO-PERIOD", 200, "PUBLISH-PERIOD", 200, "PING-PERIOD", 100, "ASK-PERIOD", 100)
+# takes its time again.) Not faster: after four periods without news of a failover, Sentinels turn
+# the promoted replica back, and a promotion takes up to a second to be noticed.
+HASTE = ("INFO-PERIOD", 200, "PUBLISH-PERIOD", 750, "PING-PERIOD", 100, "ASK-PERIOD", 100)
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class ValkeySentinel:
         _, port = await watcher.ask("SENTINEL GET-MASTER-ADDR-BY-NAME", self.service_name)
         return next(node for node in self.nodes if node.port == int(port))
 
-    async def failover(self, within: float = 20) -> ValkeyServer:
+    async def failover(self, within: float = 30) -> ValkeyServer:
         """Have a replica promoted, and return it when all agree that it is the primary."""
         before = await self.primary()
         watcher = next(watcher for watcher in self.watchers if watcher.running)
@@ -112,7 +113,7 @@ class ValkeySentinel:
         await until(begun, within, "Sentinel begins a failover", every=0.1)
         return await self.failed_over(before, within)
 
-    async def failed_over(self, before: ValkeyServer, within: float = 20) -> ValkeyServer:
+    async def failed_over(self, before: ValkeyServer, within: float = 30) -> ValkeyServer:
         """Wait until all running Sentinels agree on another primary than `before`; return it."""
 
         async def agreed() -> bool:
@@ -129,7 +130,7 @@ class ValkeySentinel:
         await until(agreed, within, "the Sentinels agree on a new primary", every=0.02)
         return await self.primary()
 
-    async def watching(self, within: float = 20) -> None:
+    async def watching(self, within: float = 30) -> None:
         """Wait until every Sentinel knows the others, and a replica that it could promote."""
 
         async def ready() -> bool:
