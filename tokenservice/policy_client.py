@@ -118,6 +118,7 @@ class PolicyReservation:
         self._client = client
         self._attempt = attempt
         self._deadline = deadline
+        self._charged = False
         self._settled = False
         self._ambiguous = False
 
@@ -129,7 +130,7 @@ class PolicyReservation:
         _note(answer.decision_id, degraded=answer.degraded)
         match answer.WhichOneof("outcome"):
             case "reservation":
-                return
+                self._charged = True
             case "replay":
                 self._settled = True
                 self.replay = wire.replay(answer.replay)
@@ -151,10 +152,10 @@ class PolicyReservation:
 
     def failed(self, error: BaseException) -> None:
         """Take note of what ended the block, or kept it from beginning."""
-        if self.decision_id:  # otherwise nothing was decided, and nothing minted
-            self._ambiguous = token_may_exist(error)
-            if isinstance(error, ServiceError):
-                error.metadata[DECISION_ID] = self.decision_id
+        # Before a charge that we know of, nothing is minted.
+        self._ambiguous = self._charged and token_may_exist(error)
+        if self.decision_id and isinstance(error, ServiceError):
+            error.metadata[DECISION_ID] = self.decision_id
 
     async def release_unless_settled(self) -> None:
         """Give the charge back; if that fails too, its lease will."""

@@ -32,7 +32,9 @@ class TokenServiceStub:
     `x-api-key: <key>`. If both are present, the API key is judged.
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
-    switch on it, and the sentence may change.
+    switch on it, and the sentence may change. Where policy had decided, for or
+    against, its `metadata` name the decision as `decision_id`; where a rule
+    against abuse refused, they name it as `rule`.
     """
 
     def __init__(self, channel):
@@ -75,7 +77,9 @@ class TokenServiceServicer:
     `x-api-key: <key>`. If both are present, the API key is judged.
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
-    switch on it, and the sentence may change.
+    switch on it, and the sentence may change. Where policy had decided, for or
+    against, its `metadata` name the decision as `decision_id`; where a rule
+    against abuse refused, they name it as `rule`.
     """
 
     def CreateToken(self, request, context):
@@ -161,7 +165,9 @@ class TokenService:
     `x-api-key: <key>`. If both are present, the API key is judged.
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
-    switch on it, and the sentence may change.
+    switch on it, and the sentence may change. Where policy had decided, for or
+    against, its `metadata` name the decision as `decision_id`; where a rule
+    against abuse refused, they name it as `rule`.
     """
 
     @staticmethod

@@ -36,7 +36,9 @@ class TokenServiceStub:
     `x-api-key: <key>`. If both are present, the API key is judged.
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
-    switch on it, and the sentence may change.
+    switch on it, and the sentence may change. Where policy had decided, for or
+    against, its `metadata` name the decision as `decision_id`; where a rule
+    against abuse refused, they name it as `rule`.
     """
 
     @_typing.overload
@@ -69,7 +71,9 @@ class TokenServiceAsyncStub(TokenServiceStub):
     `x-api-key: <key>`. If both are present, the API key is judged.
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
-    switch on it, and the sentence may change.
+    switch on it, and the sentence may change. Where policy had decided, for or
+    against, its `metadata` name the decision as `decision_id`; where a rule
+    against abuse refused, they name it as `rule`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -98,7 +102,9 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     `x-api-key: <key>`. If both are present, the API key is judged.
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
-    switch on it, and the sentence may change.
+    switch on it, and the sentence may change. Where policy had decided, for or
+    against, its `metadata` name the decision as `decision_id`; where a rule
+    against abuse refused, they name it as `rule`.
     """
 
     @_abc_1.abstractmethod
