@@ -11,6 +11,29 @@ from enum import StrEnum
 from policy.standing import Blocking
 from policy.tries import Memory
 
+OWN_HEADERS = frozenset({"user-agent", "accept", "accept-language", "origin"})
+"""What a client says of itself, and the gateway tells of every request."""
+
+FORWARDING_HEADERS = frozenset(
+    {
+        "x-forwarded-host",
+        "x-originating-ip",
+        "x-cluster-client-ip",
+        "x-forwarded-for",
+        "forwarded",
+        "x-real-ip",
+        "true-client-ip",
+        "x-client-ip",
+    }
+)
+"""What a proxy says of its clients; the gateway tells of it unless a trusted proxy did."""
+
+MOST_REMEMBERED = 512
+"""Tries a user, whatever the rules ask for."""
+
+SPARE = 27
+"""Tries remembered beyond what the rules count, for those that they do not count."""
+
 
 class Rule(StrEnum):
     """The rules, by the names they have in the policy file, in logs and in answers."""
@@ -76,12 +99,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class VolumeRule:
-    """Too many tries in a time."""
+    """More than `most` tries in a time."""
 
     mode: Mode = Mode.ENFORCE
     violation: bool = True
     most: int = 100
     window_ms: int = 600_000
+
+    @property
+    def needed(self) -> int:
+        """How many tries it must know to be broken."""
+        return self.most + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +120,12 @@ class IdenticalRule:
     violation: bool = True
     most: int = 5
     known: int = 10
+    window_ms: int = 600_000
+
+    @property
+    def needed(self) -> int:
+        """How many tries it must know to be broken."""
+        return max(self.known, self.most + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +136,28 @@ class EnumerationRule:
     violation: bool = True
     most: int = 5
     known: int = 10
+    window_ms: int = 600_000
+
+    @property
+    def needed(self) -> int:
+        """How many tries it must know to be broken."""
+        return self.known
 
 
 @dataclass(frozen=True, slots=True)
 class TimingRule:
-    """Intervals more regular than a person's, once `known` are."""
+    """A standard deviation of the last `known` intervals of less than `deviation_ms`."""
 
     mode: Mode = Mode.ENFORCE
     violation: bool = True
     deviation_ms: float = 10
     known: int = 10
+    window_ms: int = 600_000
+
+    @property
+    def needed(self) -> int:
+        """How many tries it must know to be broken."""
+        return self.known + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +208,26 @@ class Rules:
     )
     suspicious_content: ContentRule = ContentRule()
     failed_credentials: CredentialsRule = CredentialsRule()
-    blocking: Blocking = Blocking()
+    blocking: Blocking = field(default_factory=Blocking)
     blocking_mode: Mode = Mode.ENFORCE
-    memory: Memory = Memory()
+
+    @property
+    def memory(self) -> Memory:
+        """How much of the past these rules need: bounded, and never less than the default."""
+        looking = [
+            rule
+            for rule in (
+                self.volume,
+                self.identical_requests,
+                self.parameter_enumeration,
+                self.machine_timing,
+            )
+            if rule.mode is not Mode.OFF
+        ]
+        least = Memory()
+        return Memory(
+            window_ms=max((rule.window_ms for rule in looking), default=least.window_ms),
+            most=min(
+                max(least.most, *(rule.needed + SPARE for rule in looking), 0), MOST_REMEMBERED
+            ),
+        )
