@@ -1,25 +1,52 @@
-"""The policy sidecar: `policy`, or `python -m policy`."""
+"""The policy sidecar: `policy serve`, or `python -m policy`."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import secrets
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NoReturn
 
+import structlog
+
+from policy import operator_key, policy_file
+from policy.decision_log import decision_log
+from policy.degraded import DegradingStore, reduced_by
+from policy.effective import Tier
+from policy.explain import Explainer
+from policy.judge import Judge
 from policy.memory import MemoryStore
+from policy.operator_service import OperatorService
+from policy.policy_file import PolicyFileError
+from policy.policy_watch import PolicyBook, reader
 from policy.pseudonym import Pseudonyms
+from policy.redis_checks import UnsafeStore, start_check
+from policy.redis_connect import RedisOptions, open_redis
+from policy.redis_store import RedisStore
 from policy.service import PolicyService
 from policy.settings import MIN_KEY_BYTES, PolicySettings
+from policy.store import StoreUnavailable
 from policy.v1 import policy_pb2_grpc
+from policy.watch import STORE, report_store, watch_store
 from serving.clock import steady_clock
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
-from serving.process import run
+from serving.process import StartError, run
 from serving.server import grpc_server
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import AsyncIterator
 
-SERVICE = "policy.v1.PolicyService"
+    import grpc
+
+    from policy.store import Store
+    from serving.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+SERVICES = ("policy.v1.PolicyService", "policy.v1.OperatorService")
+_MEGABYTE = 1_000_000
 
 
 def main() -> NoReturn:
@@ -29,23 +56,109 @@ def main() -> NoReturn:
 
 async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
     """Compose the sidecar and serve until `stop`."""
-    # With the memory store, a key of this process's own serves as long as the store.
-    key = (
-        settings.hash_key.get_secret_value().encode()
-        if settings.hash_key
-        else secrets.token_bytes(MIN_KEY_BYTES)
+    clock = steady_clock()
+    health = HealthBoard(SERVICES, [STORE])
+    async with AsyncExitStack() as stack:
+        book = _book(settings, clock)
+        store = await stack.enter_async_context(_store(settings, book, clock))
+        recorder = stack.enter_context(
+            decision_log(
+                settings.decision_log or "",
+                max_bytes=settings.decision_log_max_mb * _MEGABYTE,
+                backups=settings.decision_log_backups,
+            )
+        )
+        pseudonyms = Pseudonyms(_hash_key(settings))
+        explainer = Explainer(store, book)
+        service = PolicyService(Judge(store, book), explainer, pseudonyms, recorder, clock)
+        operators = OperatorService(
+            store, explainer, book, pseudonyms, recorder=recorder, clock=clock
+        )
+        key = settings.operator_key.get_secret_value() if settings.operator_key else None
+
+        def add_services(server: grpc.aio.Server) -> None:
+            policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server)
+            operator_key.add_to_server(operators, server, key=key)
+
+        await report_store(store, health)
+        await stack.enter_async_context(
+            grpc_server(
+                settings.listen,
+                add_services,
+                health=health,
+                services=SERVICES,
+                interceptors=[RequestInterceptor()],
+                grace=settings.drain_seconds,
+            )
+        )
+        async with asyncio.TaskGroup() as watchers:
+            watching = [watchers.create_task(watch_store(store, health))]
+            if settings.file:
+                watching.append(watchers.create_task(book.watch()))
+            await stop.wait()
+            for watcher in watching:
+                watcher.cancel()
+
+
+def _book(settings: PolicySettings, clock: Clock) -> PolicyBook:
+    parse = functools.partial(
+        policy_file.parse,
+        defaults=settings.limits,
+        degraded_defaults=Tier().degraded_limits,
+        name=settings.file.name if settings.file else "",
     )
-    store = MemoryStore(steady_clock(), lease_ms=settings.lease_ms, max_users=settings.max_users)
-    service = PolicyService(store, settings.limits, Pseudonyms(key))
-    async with grpc_server(
-        settings.listen,
-        lambda server: policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server),
-        health=HealthBoard([SERVICE]),
-        services=[SERVICE],
-        interceptors=[RequestInterceptor()],
-        grace=settings.drain_seconds,
-    ):
-        await stop.wait()
+    read = reader(settings.file) if settings.file else lambda: b"version: 1"
+    try:
+        return PolicyBook(read, parse, clock)
+    except PolicyFileError as error:
+        raise StartError(f"POLICY_FILE: {error.problems[0]}") from error
+
+
+@asynccontextmanager
+async def _store(settings: PolicySettings, book: PolicyBook, clock: Clock) -> AsyncIterator[Store]:
+    """Open the store that the settings name, and make sure that it can be relied on."""
+    memory = MemoryStore(clock, lease_ms=settings.lease_ms, max_users=settings.max_users)
+    if settings.store_url is None:
+        yield memory
+        return
+    patience_ms = settings.store_timeout_ms
+    options = RedisOptions(
+        connect_timeout_ms=patience_ms,
+        socket_timeout_ms=patience_ms,
+        max_connections=settings.store_max_connections,
+    )
+    async with open_redis(settings.store_url.get_secret_value(), options) as client:
+        shared = RedisStore(
+            client,
+            lease_ms=settings.lease_ms,
+            prefix=settings.store_prefix,
+            # A connection may have to be made first; the sum is what a call may take.
+            timeout_ms=patience_ms * 3 // 2,
+            max_calls=settings.store_max_connections,
+            wait_replicas=settings.store_wait_replicas,
+            wait_ms=patience_ms // 2,
+            allow_eviction=settings.store_allow_eviction,
+        )
+        try:
+            await start_check(client, allow_eviction=settings.store_allow_eviction)
+        except UnsafeStore as error:
+            raise StartError(
+                f"POLICY_STORE_URL: {error}; POLICY_STORE_ALLOW_EVICTION=true starts all the same"
+            ) from error
+        except StoreUnavailable as error:
+            # Processes start in any order: until the store is there, nothing is decided.
+            log.warning("store is away", cause=str(error))
+        if settings.on_store_failure == "degraded":
+            yield DegradingStore(shared, memory, lambda limits: reduced_by(book.current, limits))
+        else:
+            yield shared
+
+
+def _hash_key(settings: PolicySettings) -> bytes:
+    """Return the key to hash with. The memory store needs none that outlives it."""
+    if settings.hash_key is None:
+        return secrets.token_bytes(MIN_KEY_BYTES)
+    return settings.hash_key.get_secret_value().encode()
 
 
 if __name__ == "__main__":

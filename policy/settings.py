@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import Literal, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
+from policy import redis_connect
 from policy.limits import Limits
 from serving.settings import CommaList, Settings, variable
 
@@ -46,6 +47,13 @@ class PolicySettings(Settings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_KEY_BYTES:
             raise ValueError(f"must be at least {MIN_KEY_BYTES} bytes")
+        return value
+
+    @field_validator("store_url")
+    @classmethod
+    def _reachable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            redis_connect.parse(value.get_secret_value())
         return value
 
     @model_validator(mode="after")

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
 _DEV_TOKEN_SECONDS = 12 * 3600
 _JWT_SECRET = ("LIVE_API_JWT_SECRET", "LIVE_API_JWT_SECRET_FILE")  # handed on by `programs`
-_SECRETS = frozenset({"GEMINI_API_KEY", "TOKENSERVICE_SEAL_KEY", "POLICY_HASH_KEY"})
+_OPERATOR_KEY = "POLICY_OPERATOR_KEY"
+_SECRETS = frozenset(
+    {
+        "GEMINI_API_KEY",
+        "TOKENSERVICE_SEAL_KEY",
+        "POLICY_HASH_KEY",
+        "POLICY_STORE_URL",
+        _OPERATOR_KEY,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,10 @@ class Layout:
                 "policy",
                 ready.serving(self.policy_target, "policy.v1.PolicyService"),
                 "POLICY_HASH_KEY",
+                "POLICY_STORE_URL",
+                _OPERATOR_KEY,
                 POLICY_LISTEN=self.policy_target,
+                **self._operator_key(),
             ),
             self._program(
                 "tokenservice",
@@ -156,6 +168,23 @@ class Layout:
         if self.emulated:
             programs.insert(0, self._emulator())
         return programs
+
+    @property
+    def operator_key_file(self) -> Path:
+        """The key to policy's operators' API, unless the user has one of their own."""
+        return self.directory / "policy-operator.key"
+
+    def prepare(self) -> None:
+        """Make the directory, and the operator key of this run in it."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._operator_key():
+            self.operator_key_file.touch(mode=0o600)
+            self.operator_key_file.write_text(secrets.token_hex(32), encoding="ascii")
+
+    def _operator_key(self) -> dict[str, str]:
+        if {_OPERATOR_KEY, f"{_OPERATOR_KEY}_FILE"} & self.environment.keys():
+            return {}
+        return {f"{_OPERATOR_KEY}_FILE": str(self.operator_key_file)}
 
     def _gemini(self) -> dict[str, str]:
         if not self.emulated:

@@ -107,7 +107,7 @@ async def running(layout: Layout, stop: asyncio.Event | None = None) -> AsyncIte
 
     """
     check_ports(layout)
-    layout.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    layout.prepare()
     stack = Stack(layout)
     programs = layout.programs
     try:
