@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
     from policy.rules import Rules
 
+_UNSEEN = b""
+"""No content's fingerprint."""
+
 _Pattern = VolumeRule | IdenticalRule | EnumerationRule | TimingRule
 
 
@@ -52,13 +55,29 @@ class _Measure:
     applies: bool = True
 
 
+class _Tries:
+    """A user's tries: what counts of them, and what would if the newest were made again."""
+
+    def __init__(self, tries: Sequence[Try], memory: Memory) -> None:
+        self.newest = tries[-1]
+        self.memory = memory
+        self.all = added(tries[:-1], self.newest, memory)
+        self.counted = evidence(self.all)
+        self._again: dict[Try, tuple[Try, list[Try]]] = {}
+
+    def again(self, at: int, fingerprint: bytes) -> tuple[Try, list[Try]]:
+        """Return the newest try as it would be at another time, and what would then count."""
+        newest = replace(self.newest, at=at, fingerprint=fingerprint)
+        if newest not in self._again:
+            self._again[newest] = newest, evidence(added(self.all, newest, self.memory))
+        return self._again[newest]
+
+
 def findings(tries: Sequence[Try], rules: Rules) -> list[Finding]:
     """Return what each rule makes of the last of `tries`, which are oldest first."""
-    memory = rules.memory
-    if tries:
-        tries = added(tries[:-1], tries[-1], memory)
+    known = _Tries(tries, rules.memory) if tries else None
     return [
-        _finding(name, rule, tries, memory)
+        _finding(name, rule, known)
         for name, rule in (
             (Rule.VOLUME, rules.volume),
             (Rule.IDENTICAL_REQUESTS, rules.identical_requests),
@@ -74,34 +93,31 @@ def evidence(tries: Iterable[Try]) -> list[Try]:
     to_come: list[int] = []
     due = 0
     for each in tries:
-        while to_come and to_come[0] <= each.at:
+        told, at = each.told, each.at
+        while to_come and to_come[0] <= at:
             heappop(to_come)
             due += 1
-        if _counts_by_kind(each):
+        if _counts_by_kind(each.kind, told):
             counted.append(each)
         elif due:
             due -= 1
         elif to_come:
             counted.append(each)
-        if each.told:
-            heappush(to_come, each.told)
+        if told:
+            heappush(to_come, told)
     return counted
 
 
-def _counts_by_kind(each: Try) -> bool:
-    match each.kind:
-        case TryKind.REJECTED | TryKind.REPLAYED:
-            return True
-        case TryKind.BUSY:
-            return not each.told  # a request id used with another content
-        case TryKind.REFUSED:
-            return False
+def _counts_by_kind(kind: TryKind, told: int) -> bool:
+    if kind is TryKind.BUSY:
+        return not told  # a request id used with another content
+    return kind is not TryKind.REFUSED
 
 
-def _finding(name: Rule, rule: _Pattern, tries: Sequence[Try], memory: Memory) -> Finding:
-    if rule.mode is Mode.OFF or not tries:
+def _finding(name: Rule, rule: _Pattern, tries: _Tries | None) -> Finding:
+    if rule.mode is Mode.OFF or tries is None:
         return Finding(name, rule.mode, broken=False, applies=False, violation=rule.violation)
-    measure = _judged(rule, tries)
+    measure = _judged(rule, tries.newest, tries.counted)
     return Finding(
         name,
         rule.mode,
@@ -109,26 +125,25 @@ def _finding(name: Rule, rule: _Pattern, tries: Sequence[Try], memory: Memory) -
         measure.observed,
         measure.threshold,
         measure.applies,
-        _ends_at(rule, tries, memory) if measure.broken else None,
+        _ends_at(rule, tries) if measure.broken else None,
         rule.violation,
     )
 
 
-def _judged(rule: _Pattern, tries: Sequence[Try]) -> _Measure:
-    newest = tries[-1]
-    counted = _counted(rule, tries)
-    measure = _measure(rule, counted, newest)
-    if counted and counted[-1] is newest:
-        return measure
-    return replace(measure, broken=False)
+def _judged(rule: _Pattern, newest: Try, counted: Sequence[Try]) -> _Measure:
+    looked_at = _looked_at(rule, newest, counted)
+    measure = _measure(rule, looked_at, newest)
+    if measure.broken and looked_at[-1] is not newest:
+        return replace(measure, broken=False)
+    return measure
 
 
-def _counted(rule: _Pattern, tries: Sequence[Try]) -> list[Try]:
-    since = tries[-1].at - rule.window_ms
+def _looked_at(rule: _Pattern, newest: Try, counted: Sequence[Try]) -> list[Try]:
+    since = newest.at - rule.window_ms
     replays = isinstance(rule, VolumeRule | IdenticalRule)
     return [
         each
-        for each in evidence(tries)
+        for each in counted
         if since < each.at and (replays or each.kind is not TryKind.REPLAYED)
     ]
 
@@ -158,24 +173,26 @@ def _gaps(counted: Sequence[Try]) -> list[int]:
     return [later.at - earlier.at for earlier, later in pairwise(counted)]
 
 
-def _ends_at(rule: _Pattern, tries: Sequence[Try], memory: Memory) -> int | None:
+def _ends_at(rule: _Pattern, tries: _Tries) -> int | None:
     """Return from when on the newest try would break the rule no more, were it made again.
+
+    For enumeration: another such try, with a content that was not seen yet.
 
     Between the moments at which something is forgotten or an appointment comes
     due nothing changes, except that an interval grows: see `_out_of_step`.
     """
-    newest = tries[-1]
-    moments = {
-        moment
-        for each in tries
-        for moment in (each.told, each.at + rule.window_ms, each.at + memory.window_ms)
-    }
+    newest = tries.newest
+    moments = {each.told for each in tries.all}
+    for window_ms in (rule.window_ms, tries.memory.window_ms):
+        moments |= {each.at + window_ms for each in tries.all}
     if isinstance(rule, TimingRule):
-        moments |= _out_of_step(rule, _gaps(_counted(rule, tries)), newest.at)
+        gaps = _gaps(_looked_at(rule, newest, tries.counted))
+        moments |= _out_of_step(rule, gaps, newest.at)
     times = sorted(moment for moment in moments if moment > newest.at)
+    fingerprint = _UNSEEN if isinstance(rule, EnumerationRule) else newest.fingerprint
 
     def mended(time: int) -> bool:
-        return not _judged(rule, added(tries, replace(newest, at=time), memory)).broken
+        return not _judged(rule, *tries.again(time, fingerprint)).broken
 
     place = bisect_left(times, True, key=mended)  # noqa: FBT003 - what is looked for
     return times[place] if place < len(times) else None

@@ -28,6 +28,7 @@ FORWARDING_HEADERS = frozenset(
 )
 """What a proxy says of its clients; the gateway tells of it unless a trusted proxy did."""
 
+LONGEST_REMEMBERED_MS = 86_400_000
 MOST_REMEMBERED = 512
 """Tries a user, whatever the rules ask for."""
 
@@ -213,7 +214,10 @@ class Rules:
 
     @property
     def memory(self) -> Memory:
-        """How much of the past these rules need: bounded, and never less than the default."""
+        """How much of the past these rules need: bounded, and never fewer tries than the default.
+
+        Twice as long as any of them looks back: whether a try counts is told by those before it.
+        """
         looking = [
             rule
             for rule in (
@@ -225,8 +229,9 @@ class Rules:
             if rule.mode is not Mode.OFF
         ]
         least = Memory()
+        longest = max((rule.window_ms for rule in looking), default=least.window_ms)
         return Memory(
-            window_ms=max((rule.window_ms for rule in looking), default=least.window_ms),
+            window_ms=min(2 * longest, LONGEST_REMEMBERED_MS),
             most=min(
                 max(least.most, *(rule.needed + SPARE for rule in looking), 0), MOST_REMEMBERED
             ),
