@@ -178,7 +178,10 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
 
     async def _enforced(self, place: int, count: int) -> AsyncIterator[tuple[int, ListedBlock]]:
         """Go through the blocks from a place on, `count` a time, without those in shadow mode."""
-        while rows := await decided(self._store.blocks(offset=place, count=count)):
+        more = True
+        while more:
+            rows = await decided(self._store.blocks(offset=place, count=count))
+            more = len(rows) == count
             for listed in rows:
                 if not listed.offender.name.startswith(_SHADOW):
                     yield place, listed

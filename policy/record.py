@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
-_TIER = re.compile(r"[a-z0-9_-]{1,64}")
+_TIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 """What a tier may be called; a claim that is anything else may name a person."""
 
 Entry = dict[str, Any]

@@ -1,0 +1,73 @@
+"""`policy`: serves, or is an operator's tool.
+
+The sidecar and its tool are one program, so that they are never of different
+versions on one machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from policy import cli_offline, cli_operator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.group(invoke_without_command=True, context_settings={"max_content_width": 100})
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Decide who gets a token. Without a command: serve."""
+    if context.invoked_subcommand is None:
+        serve_forever()
+
+
+@cli.command()
+def serve() -> None:
+    """Serve until told to stop; docs/settings.md has the settings."""
+    serve_forever()
+
+
+for command in (
+    cli_operator.blocks,
+    cli_operator.user,
+    cli_operator.explain,
+    cli_operator.show,
+    cli_offline.validate,
+    cli_offline.replay,
+):
+    cli.add_command(command)
+
+
+def serve_forever() -> NoReturn:
+    """Run the sidecar."""
+    from policy.__main__ import main as run  # noqa: PLC0415 - a tool needs no server's libraries
+
+    run()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command; what goes wrong is one line on standard error, and the exit code 1 or 2."""
+    try:
+        code = cli.main(arguments, prog_name="policy", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"policy: {' '.join(error.format_message().split())}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
+    except BrokenPipeError:  # as in `policy blocks list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
