@@ -90,7 +90,7 @@ def parse(
     ]
     if contradictions:
         raise PolicyFileError(contradictions)
-    return _effective(_checked(whole, document, name))
+    return _effective(_checked(whole, Document(), name))
 
 
 def without_file(*, defaults: Limits, degraded_defaults: Limits) -> EffectivePolicy:
@@ -132,7 +132,7 @@ def _number(value: object) -> str:
 
 def _line(name: str, line: int | None, path: Path, sentence: str) -> str:
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    where = name if line is None else f"{name}:{line}"
+    where = f"{name}:{line}" if name and line else name
     return ": ".join(part for part in (where, field.removeprefix("."), sentence) if part)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from ipaddress import IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
@@ -283,3 +285,12 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **PolicyFile.model_json_schema(),
     }
+
+
+def text() -> str:
+    """Return the schema as it is published, in policy.schema.json."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())
