@@ -23,17 +23,22 @@ _INTERVAL_SECONDS = 0.5
 
 async def watch_store(store: Store, board: HealthBoard) -> NoReturn:
     """Ask the store again and again whether it can decide."""
+    cause = None
     while True:
-        await report_store(store, board)
+        cause = await report_store(store, board, cause)
         await asyncio.sleep(_INTERVAL_SECONDS)
 
 
-async def report_store(store: Store, board: HealthBoard) -> None:
-    """Ask the store once."""
+async def report_store(store: Store, board: HealthBoard, before: str | None = None) -> str:
+    """Ask the store once; return why it cannot decide, or nothing.
+
+    That is logged when it is news: it may be down first, then loading, then full.
+    """
     state, cause = SERVING, ""
     try:
         await store.check()
     except StoreUnavailable as error:
         state, cause = UNAVAILABLE, str(error)
-    if await board.report(STORE, state):
+    if await board.report(STORE, state) or before not in (None, cause):
         log.info("dependency", name=STORE, state=state, **({"cause": cause} if cause else {}))
+    return cause

@@ -1,0 +1,218 @@
+"""Policy on a real store that fails: what its callers get, and how long that takes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import policy_server
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pydantic import SecretStr
+from servers_waiting import until
+from structlog.testing import capture_logs
+
+from policy.__main__ import serve
+from policy.redis_checks import ACL
+from policy.settings import PolicySettings
+from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
+from serving.channel import open_channel
+from serving.rendering import DETAILS_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from servers import ValkeyServer
+    from servers_proxy import Proxy
+
+SERVICE = policy_server.SERVICE
+HASH_KEY = "k" * 32
+PASSWORD = "secret-of-the-store"
+USER = f"policy on >{PASSWORD} {ACL.format(prefix='lt')}"
+"""A user of the store with no more rights than policy needs: a line of a configuration."""
+DURABLE = {"appendonly": "yes", "appendfsync": "always"}
+IN_TIME = 1.0
+"""Within what an answer must be there. The store's timeout is 250 ms, an operation's 375 ms."""
+BACK = 10.0
+"""Within what all must be well again; it takes about one, on machines with nothing else to do."""
+
+
+def url_of(place: ValkeyServer | Proxy) -> str:
+    """Return the URL by which policy reaches a server that knows `USER`."""
+    host, port = place.address
+    return f"redis://policy:{PASSWORD}@{host}:{port}/0"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call came to."""
+
+    code: str
+    """OK, or the status that it failed with."""
+    reason: str
+    """Of the failure, for programs."""
+    seconds: float
+    message: Any = None
+
+    @property
+    def outcome(self) -> str:
+        """What was decided, for comparisons: `granted`, `COOLDOWN`, and so on."""
+        if self.code != "OK":
+            return self.reason or self.code
+        match self.message:
+            case pb.CommitResponse(outcome=outcome):
+                return pb.CommitResponse.Outcome.Name(outcome).removeprefix("OUTCOME_")
+            case pb.ReleaseResponse(released=released):
+                return "released" if released else "nothing"
+            case pb.ReserveResponse():
+                return self._decision()
+            case _:
+                return "answered"
+
+    def _decision(self) -> str:
+        kind: str = self.message.WhichOneof("outcome")
+        if kind != "refusal":
+            return {"reservation": "granted", "replay": "replayed"}[kind]
+        return pb.Refusal.Reason.Name(self.message.refusal.reason).removeprefix("REASON_")
+
+    @property
+    def no_decision(self) -> bool:
+        """Whether the caller was told, in time, that nobody can decide."""
+        told = (self.code, self.reason) == ("UNAVAILABLE", "POLICY_UNAVAILABLE")
+        return told and self.seconds < IN_TIME
+
+
+@dataclass
+class Policy:
+    """A running policy, and its callers' side of the line."""
+
+    address: str
+    channel: grpc.aio.Channel
+    logs: Sequence[Any] = ()
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def new_user(self) -> str:
+        """Return a subject that nobody used before."""
+        return f"user-{next(self.numbers)}-{secrets.token_hex(4)}"
+
+    async def ask(self, method: str, request: Any, timeout: float = 5) -> Answer:  # noqa: ASYNC109 - the call's own
+        """Call a method."""
+        stub = policy_pb2_grpc.PolicyServiceStub(self.channel)
+        started = time.monotonic()
+        try:
+            message = await getattr(stub, method)(request, timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            return Answer(error.code().name, _reason(error), time.monotonic() - started)
+        return Answer("OK", "", time.monotonic() - started, message)
+
+    async def reserve(self, subject: str, request: str = "r", **more: Any) -> Answer:
+        """Reserve a token."""
+        timeout = more.pop("timeout", 5)
+        asked = policy_server.reserve(request, subject=subject, **more)
+        return await self.ask("Reserve", asked, timeout)
+
+    async def commit(self, subject: str, request: str = "r", **more: Any) -> Answer:
+        """Commit it."""
+        now = time.time_ns() // 1_000_000
+        return await self.ask(
+            "Commit", policy_server.commit(request, subject=subject, now=now, **more)
+        )
+
+    async def release(self, subject: str, request: str = "r", **more: Any) -> Answer:
+        """Release it."""
+        key = policy_server.key(request, subject=subject, **more)
+        return await self.ask("Release", pb.ReleaseRequest(key=key))
+
+    async def usage(self, subject: str) -> Answer:
+        """Read a user's usage."""
+        return await self.ask("GetUsage", pb.GetUsageRequest(subject=subject))
+
+    async def issue(self, subject: str, request: str = "r") -> None:
+        """Reserve and commit, which must succeed."""
+        assert (await self.reserve(subject, request)).outcome == "granted"
+        assert (await self.commit(subject, request)).outcome == "COMMITTED"
+
+    async def serves(self) -> bool:
+        """Ask for its health."""
+        health: Any = health_pb2_grpc.HealthStub(self.channel)
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=5)
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def until_serving(self, *, serving: bool = True, within: float = BACK) -> float:
+        """Wait until health says so; return how long that took."""
+        started = time.monotonic()
+
+        async def said() -> bool:
+            try:
+                return await self.serves() is serving
+            except grpc.aio.AioRpcError:  # not even listening
+                return False
+
+        await until(said, within, f"policy says {'' if serving else 'NOT_'}SERVING")
+        return time.monotonic() - started
+
+    async def until_told(self, cause: str) -> None:
+        """Wait until its log gives that cause for its being NOT_SERVING."""
+
+        async def told() -> bool:
+            return any(cause in each for each in self.causes())
+
+        await until(told, BACK, f"policy's log says {cause}")
+
+    def said(self, event: str) -> list[Any]:
+        """Return the lines of its log with that event."""
+        return [line for line in self.logs if line["event"] == event]
+
+    def causes(self) -> list[str]:
+        """Return why it was that health said NOT_SERVING, each time."""
+        return [line["cause"] for line in self.said("dependency") if "cause" in line]
+
+
+def _reason(error: grpc.aio.AioRpcError) -> str:
+    packed: Any = dict(error.trailing_metadata() or ()).get(DETAILS_KEY, b"")
+    for detail in status_pb2.Status.FromString(packed).details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return str(info.reason)
+    return ""
+
+
+@asynccontextmanager
+async def serving(url: str, **settings: Any) -> AsyncIterator[Policy]:
+    """Run policy, composed as its process composes it, in this one."""
+    with tempfile.TemporaryDirectory(prefix="policy-") as short, capture_logs() as logs:
+        address = f"unix:{short}/policy.sock"
+        told = PolicySettings(
+            listen=(address,),
+            hash_key=SecretStr(HASH_KEY),
+            store_url=SecretStr(url),
+            **{"drain_seconds": 0.5, **settings},
+        )
+        stop = asyncio.Event()
+        running = asyncio.create_task(serve(told, stop))
+        try:
+            async with open_channel(address) as channel:
+                policy = Policy(address, channel, logs)
+
+                async def listening() -> bool:
+                    if running.done():
+                        await running
+                    try:
+                        await policy.serves()
+                    except grpc.aio.AioRpcError:
+                        return False
+                    return True
+
+                await until(listening, BACK, "policy listens")
+                yield policy
+                assert not running.done(), "it ran all the time"
+        finally:
+            stop.set()
+            await running
