@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from policy_server import NOW, Page, StillClock, commit, key, reserve, serving_policy
 
+from policy import record
 from policy.decision_log import decision_log
 from policy.effective import EffectivePolicy, Tier
 from policy.limits import Limits
@@ -28,7 +31,7 @@ from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving.channel import open_channel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 MINUTE = 60_000
@@ -77,9 +80,9 @@ class Sidecar:
 
 
 @pytest.fixture
-async def logged(
+def logged(
     tmp_path: Path,
-) -> AsyncIterator[Callable[[EffectivePolicy, Callable[[Sidecar], Awaitable[Any]]], Any]]:
+) -> Callable[[EffectivePolicy, Callable[[Sidecar], Awaitable[Any]]], Any]:
     """Return a function that runs something on a sidecar with a policy until its log is whole."""
 
     async def run(policy: EffectivePolicy, work: Callable[[Sidecar], Awaitable[Any]]) -> Any:
@@ -97,7 +100,7 @@ async def logged(
                 result = await work(sidecar)
         return sidecar, result
 
-    yield run
+    return run
 
 
 def changes(report: Report) -> dict[str, tuple[int, int]]:
@@ -122,26 +125,27 @@ async def test_the_same_policy_changes_nothing(logged: Any, seed: int) -> None:
     rules = Rules(
         identical_requests=IdenticalRule(most=3, known=4),
         volume=VolumeRule(most=8, mode=Mode.SHADOW),
-        blocking=Blocking(violations=2, block_ms=HOUR),
+        blocking=Blocking(violations=3, block_ms=2 * MINUTE),
     )
-    policy = replace(POLICY, default=Tier(limits=LIMITS, rules=rules))
+    limits = replace(LIMITS, tokens_per_hour=5, concurrent_sessions=3, refunds_per_hour=0)
+    policy = replace(POLICY, default=Tier(limits=limits, rules=rules))
 
     async def work(sidecar: Sidecar) -> None:
         rejected = pb.ReportRequest
-        known: list[tuple[str, bytes, str]] = []
-        for number in range(300):
-            sidecar.clock.now += dice.choice([0, 1, 999, 5_000, 20_000, MINUTE, 20 * MINUTE])
+        known: list[tuple[str, bytes, str, str]] = []
+        for number in range(500):
+            sidecar.clock.now += dice.choice([0, 1, 999, 999, 999, 5_000, 20_000, MINUTE])
             subject = dice.choice(["ann", "bob", "eve"])
             request, owner = f"r{number}", b"%08d" % number
             more: dict[str, Any] = {
-                "body": dice.choice([b"a", b"b", b"c"]),
+                "body": dice.choice([b"a", b"a", b"a", b"b"]),
                 "count": dice.choice([1, 1, 2]),
                 "tier": dice.choice(["", "pro", "gold"]),
                 "client": pb.Client(
                     address=dice.choice(["", "203.0.113.7", "2001:db8::7"]),
-                    http_headers=pb.HttpHeaders(names=dice.choice([["user-agent"]] * 9 + [[]])),
+                    http_headers=pb.HttpHeaders(names=dice.choice([["user-agent"]] * 19 + [[]])),
                 ),
-                "content": pb.Content(model=dice.choice(["m"] * 9 + ["../m"])),
+                "content": pb.Content(model=dice.choice(["m"] * 19 + ["../m"])),
             }
             match dice.randrange(12):
                 case 0:
@@ -150,22 +154,24 @@ async def test_the_same_policy_changes_nothing(logged: Any, seed: int) -> None:
                     outcome = rejected.OUTCOME_CREDENTIALS_REJECTED
                     await sidecar.report(outcome, "", dice.choice(["203.0.113.7", "", "10.0.0.1"]))
                 case 2 if known:
-                    request, owner, subject = dice.choice(known)
+                    request, owner, subject, tier = dice.choice(known[-2:])
                     ambiguous = dice.random() < 0.5
                     named = key(request, owner=owner, subject=subject)
-                    await sidecar.stub.Release(pb.ReleaseRequest(key=named, ambiguous=ambiguous))
+                    await sidecar.stub.Release(
+                        pb.ReleaseRequest(key=named, tier=tier, ambiguous=ambiguous)
+                    )
                 case 3 | 4 if known:
-                    request, owner, subject = dice.choice(known)
+                    request, owner, subject, _ = dice.choice(known)
                     await sidecar.stub.Reserve(
                         reserve(request, owner=b"%08d" % number, subject=subject, **more)
                     )
                 case 5 | 6 if known:
-                    request, owner, subject = dice.choice(known)
+                    request, owner, subject, _ = dice.choice(known)
                     await sidecar.commit(request, owner, subject)
                 case _:
                     mint = dice.random() < 0.6
                     await sidecar.ask(subject, mint=mint, request=request, owner=owner, **more)
-                    known.append((request, owner, subject))
+                    known.append((request, owner, subject, more["tier"]))
 
     sidecar, _ = await logged(policy, work)
     report = await sidecar.replayed(policy)
@@ -173,7 +179,7 @@ async def test_the_same_policy_changes_nothing(logged: Any, seed: int) -> None:
     assert report.refused_otherwise == 0
     assert (report.malformed, report.earlier_commits) == (0, 0)
     assert report.logged_refused == report.candidate_refused > 30
-    assert {"cooldown", "tokens_per_hour", "identical_requests"} < set(report.rules)
+    assert {"cooldown", "concurrent_sessions", "identical_requests"} < set(report.rules)
     for row in report.rules.values():
         assert row.logged_shadow == row.candidate_shadow
 
@@ -307,8 +313,6 @@ async def test_headers_and_content(logged: Any) -> None:
 
 async def test_denied_addresses_stay_denied(logged: Any) -> None:
     """The log has no addresses, so a deny list cannot be run again, and it is said."""
-    from ipaddress import ip_network  # noqa: PLC0415
-
     policy = replace(POLICY, denied=(ip_network("203.0.113.0/24"),))
 
     async def work(sidecar: Sidecar) -> None:
@@ -399,16 +403,12 @@ async def test_replicas_logs_are_one(logged: Any) -> None:
 
 async def test_what_operators_did_is_done_again(logged: Any) -> None:
     """Blocks, their end by hand, and resets are part of the log."""
-    from policy import record  # noqa: PLC0415
-    from policy.replay_log import Line  # noqa: PLC0415
 
     async def work(sidecar: Sidecar) -> None:
         await sidecar.ask()
 
     sidecar, _ = await logged(POLICY, work)
     (decision, committed) = sidecar.path.read_text("utf-8").splitlines()
-    import json  # noqa: PLC0415
-
     user = Offender(Party.USER, json.loads(decision)["user"])
 
     def change(event: str, **more: Any) -> str:
@@ -417,8 +417,7 @@ async def test_what_operators_did_is_done_again(logged: Any) -> None:
     started = json.dumps(record.started(NOW, store="memory", digest="d"))
 
     async def run(*lines: str) -> Report:
-        read_back: list[Line] = list(read(lines, "log"))
-        return await replay(read_back, POLICY)
+        return await replay(read(lines, "log"), POLICY)
 
     block = change("block_added", until=NOW + HOUR)
     assert changes(await run(block, decision)) == {"user_blocked": (1, 0)}
