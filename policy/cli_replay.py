@@ -118,10 +118,10 @@ def _notes(report: Report) -> Iterator[str]:
             f"of {report.content_taken} requests the log says that their content was suspicious; "
             "that is taken as it is, for the content is not in the log."
         )
-    if report.content_unknown:
+    if report.decisions and not report.content_judged:
         yield (
-            f"of {report.content_unknown} requests the log says nothing about the content "
-            "(there was none, or the rule was off); they pass the candidate's rule."
+            "the log says nothing about the content of requests: the rule about it was off, "
+            "or there was none. Here, it refuses nobody."
         )
     if report.malformed:
         yield f"{report.malformed} lines are no entries and were left out:"

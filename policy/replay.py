@@ -97,7 +97,9 @@ class Report:
     degraded: int = 0
     denied: int = 0
     content_taken: int = 0
-    content_unknown: int = 0
+    """Requests whose content was found suspicious."""
+    content_judged: bool = False
+    """Whether the log says of any content what was found."""
 
     def row(self, outcome: str) -> Row:
         """Return the row of the rule that refused."""
@@ -245,10 +247,8 @@ class _Replay:
     def _content(self, logged: Decided, rules: Rules) -> Content:
         """Return content of which the candidate's rule finds what the log says was found."""
         rule = rules.suspicious_content
-        if rule.mode is Mode.OFF:
-            return Content()
-        if not logged.suspicious:
-            self.report.content_unknown += logged.suspicious is None
+        self.report.content_judged |= logged.suspicious is not None
+        if rule.mode is Mode.OFF or not logged.suspicious:
             return Content()
         self.report.content_taken += 1
         if rule.instruction_fragments:

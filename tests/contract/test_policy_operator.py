@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
+from policy_server import NOW, PSEUDONYMS, StillClock, Tape, at
 
 from policy import operator_key
 from policy.effective import EffectivePolicy, Tier
@@ -20,8 +21,7 @@ from policy.judge import Judge
 from policy.limits import Limits
 from policy.memory import MemoryStore
 from policy.operator_service import OperatorService
-from policy.pseudonym import Pseudonyms
-from policy.record import FORMAT, Entry
+from policy.record import FORMAT
 from policy.rules import Rule
 from policy.service import PolicyService
 from policy.standing import Blocking, Offender, Party
@@ -32,7 +32,6 @@ from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.server import grpc_server
 
-NOW = 1_767_225_600_000
 HOUR = 3_600_000
 KEY = "correct-horse-battery-staple-0123456789"
 BEARER = (("authorization", f"Bearer {KEY}"),)
@@ -40,19 +39,7 @@ SERVICES = ["policy.v1.PolicyService", "policy.v1.OperatorService"]
 METHODS = list(pb.DESCRIPTOR.services_by_name["OperatorService"].methods)
 SUBJECT = "canary-subject@example.com"
 ADDRESS = "203.0.113.77"
-NAMES = Pseudonyms(b"k" * 32)
 LIMITS = Limits(tokens_per_hour=2, tokens_per_day=5, cooldown_ms=0)
-
-
-@dataclass
-class Clock:
-    """Tells the same time until it is moved."""
-
-    now: int = NOW
-
-    def __call__(self) -> int:
-        """Tell the time."""
-        return self.now
 
 
 POLICY = EffectivePolicy(
@@ -73,17 +60,6 @@ class Book:
     rejected: str = ""
 
 
-@dataclass
-class Notes:
-    """A recorder that keeps what it is given."""
-
-    entries: list[Entry] = field(default_factory=list)
-
-    def write(self, entry: Entry) -> None:
-        """Keep an entry."""
-        self.entries.append(entry)
-
-
 class AwayStore(MemoryStore):
     """A store whose database is away."""
 
@@ -99,13 +75,13 @@ class AwayStore(MemoryStore):
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> StillClock:
     """Return a clock that stands still."""
-    return Clock()
+    return StillClock()
 
 
 @pytest.fixture
-def store(clock: Clock) -> MemoryStore:
+def store(clock: StillClock) -> MemoryStore:
     """Return a store by that clock."""
     return MemoryStore(clock, lease_ms=30_000)
 
@@ -117,9 +93,9 @@ def book() -> Book:
 
 
 @pytest.fixture
-def notes() -> Notes:
+def notes() -> Tape:
     """Return what is recorded."""
-    return Notes()
+    return Tape()
 
 
 @pytest.fixture
@@ -130,12 +106,18 @@ def key() -> str | None:
 
 @pytest.fixture
 async def channel(
-    tmp_path: Path, store: MemoryStore, book: Book, notes: Notes, *, clock: Clock, key: str | None
+    tmp_path: Path,
+    store: MemoryStore,
+    book: Book,
+    notes: Tape,
+    *,
+    clock: StillClock,
+    key: str | None,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Return a channel to a sidecar with both services."""
     explainer = Explainer(store, book)
-    policy = PolicyService(Judge(store, book), explainer, NAMES, notes, clock)
-    operator = OperatorService(store, explainer, book, NAMES, recorder=notes, clock=clock)
+    policy = PolicyService(Judge(store, book), explainer, PSEUDONYMS, notes, clock)
+    operator = OperatorService(store, explainer, book, PSEUDONYMS, recorder=notes, clock=clock)
 
     def add(server: grpc.aio.Server) -> None:
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(policy, server)
@@ -165,13 +147,6 @@ def operator(channel: grpc.aio.Channel) -> Callable[..., Any]:
         return await getattr(stub, method)(request, metadata=BEARER)
 
     return call
-
-
-def at(millis: int) -> Timestamp:
-    """Return a time on the wire."""
-    time = Timestamp()
-    time.FromMilliseconds(millis)
-    return time
 
 
 def block(party: pb.Party | None = None, **changed: Any) -> pb.AddBlockRequest:
@@ -224,7 +199,7 @@ async def refused_all(channel: grpc.aio.Channel, metadata: Any) -> set[Any]:
     ],
 )
 async def test_every_method_is_refused_without_the_key(
-    channel: grpc.aio.Channel, notes: Notes, metadata: Any
+    channel: grpc.aio.Channel, notes: Tape, metadata: Any
 ) -> None:
     """Whoever does not have the key is refused by each method that the API has, and any it gets."""
     assert len(METHODS) >= 7
@@ -265,13 +240,13 @@ async def test_a_block_refuses_until_it_is_lifted(
         return answer
 
     added = (await operator("AddBlock", block())).block
-    assert added.party.user_pseudonym == NAMES.user(SUBJECT)
+    assert added.party.user_pseudonym == PSEUDONYMS.user(SUBJECT)
     assert (added.reason, added.actor) == ("shares tokens", "olga")
     assert (added.create_time, added.expire_time) == (at(NOW), at(NOW + HOUR))
     refusal = (await reserve()).refusal
     assert refusal.reason == policy_pb2.Refusal.REASON_USER_BLOCKED
     assert refusal.next_allowed_time == at(NOW + HOUR)
-    by_pseudonym = pb.Party(user_pseudonym=NAMES.user(SUBJECT))
+    by_pseudonym = pb.Party(user_pseudonym=PSEUDONYMS.user(SUBJECT))
     lift = pb.LiftBlockRequest(party=by_pseudonym, reason="a mistake", actor="olga")
     assert (await operator("LiftBlock", lift)).lifted
     assert not (await operator("LiftBlock", lift)).lifted
@@ -286,7 +261,7 @@ async def test_an_ipv6_address_stands_for_its_network(operator: Callable[..., An
     )
     assert (await operator("LiftBlock", lift)).lifted
     added = await operator("AddBlock", block(pb.Party(address=f"::ffff:{ADDRESS}")))
-    assert added.block.party.address_pseudonym == NAMES.address(ADDRESS)
+    assert added.block.party.address_pseudonym == PSEUDONYMS.address(ADDRESS)
 
 
 async def test_blocks_are_listed_page_by_page(
@@ -296,7 +271,7 @@ async def test_blocks_are_listed_page_by_page(
     for number in range(7):
         party = pb.Party(subject=f"user {number}")
         await operator("AddBlock", block(party, expire_time=at(NOW + HOUR + number * 1000)))
-        shadow = Offender(Party.USER, NAMES.user(f"shadow {number}")).shadow()
+        shadow = Offender(Party.USER, PSEUDONYMS.user(f"shadow {number}")).shadow()
         await store.offend(shadow, Rule.VOLUME, Blocking(violations=1, block_ms=HOUR + number))
     token, names = "", []
     for size in (3, 3, 1):
@@ -305,7 +280,7 @@ async def test_blocks_are_listed_page_by_page(
         names += [listed.party.user_pseudonym for listed in page.blocks]
         token = page.next_page_token
     assert token == ""
-    assert names == [NAMES.user(f"user {number}") for number in reversed(range(7))]
+    assert names == [PSEUDONYMS.user(f"user {number}") for number in reversed(range(7))]
     everything = await operator("ListBlocks", pb.ListBlocksRequest())
     assert len(everything.blocks) == 7
     assert everything.next_page_token == ""
@@ -323,7 +298,7 @@ async def test_a_user_is_shown_and_reset(
         "sealed_expire_time": at(NOW + 1),
     }
     await stub.Commit(policy_pb2.CommitRequest(key=key, **times))
-    offender = Offender(Party.USER, NAMES.user(SUBJECT))
+    offender = Offender(Party.USER, PSEUDONYMS.user(SUBJECT))
     await store.offend(offender, Rule.VOLUME, Blocking())
     await store.offend(offender.shadow(), Rule.VOLUME, Blocking(violations=1))
     party = pb.Party(subject=SUBJECT)
@@ -348,7 +323,7 @@ async def test_a_user_is_shown_and_reset(
 
 
 async def test_explaining_changes_nothing(
-    operator: Callable[..., Any], notes: Notes, store: MemoryStore
+    operator: Callable[..., Any], notes: Tape, store: MemoryStore
 ) -> None:
     """Explain tells each limit and rule, for known and unknown users, and leaves no trace."""
     await operator("AddBlock", block(pb.Party(address=ADDRESS)))
@@ -378,7 +353,7 @@ async def test_the_policy_in_force_is_shown(operator: Callable[..., Any], book: 
 
 
 async def test_every_change_is_told_without_a_name(
-    operator: Callable[..., Any], notes: Notes
+    operator: Callable[..., Any], notes: Tape
 ) -> None:
     """The log and the record hold who, why and a pseudonym: never a subject or an address."""
     why = {"reason": "asked for it", "actor": "olga"}
@@ -388,7 +363,7 @@ async def test_every_change_is_told_without_a_name(
             await operator("LiftBlock", pb.LiftBlockRequest(party=party, **why))
         await operator("ResetUser", pb.ResetUserRequest(party=pb.Party(subject=SUBJECT), **why))
         await operator("GetUser", pb.GetUserRequest(party=pb.Party(subject=SUBJECT)))
-    names = {"user": NAMES.user(SUBJECT), "address": NAMES.address(ADDRESS)}
+    names = {"user": PSEUDONYMS.user(SUBJECT), "address": PSEUDONYMS.address(ADDRESS)}
     told = [("block_added", "user"), ("block_lifted", "user"), ("block_added", "address")]
     told += [("block_lifted", "address"), ("user_reset", "user")]
     assert [(entry["event"], entry["party"]) for entry in notes.entries] == told
@@ -441,7 +416,7 @@ async def test_every_change_is_told_without_a_name(
     ],
 )
 async def test_bad_input_is_refused_by_field(
-    operator: Callable[..., Any], notes: Notes, method: str, request_: Any, violated: str
+    operator: Callable[..., Any], notes: Tape, method: str, request_: Any, violated: str
 ) -> None:
     """A request that is not what it must be changes nothing and names the field."""
     code, _, fields = await failed(operator(method, request_))
@@ -457,7 +432,7 @@ async def test_a_reason_may_use_words_that_a_short_name_is_part_of(
 
 
 async def test_an_exempt_address_cannot_be_blocked(
-    operator: Callable[..., Any], notes: Notes
+    operator: Callable[..., Any], notes: Tape
 ) -> None:
     """A block that would change nothing is refused, or an operator would rely on it."""
     code, _, _ = await failed(operator("AddBlock", block(pb.Party(address="10.1.2.3"))))
@@ -469,11 +444,11 @@ class TestAway:
     """While the store is away."""
 
     @pytest.fixture
-    def store(self, clock: Clock) -> MemoryStore:
+    def store(self, clock: StillClock) -> MemoryStore:
         """Return a store whose database is away."""
         return AwayStore(clock, lease_ms=30_000)
 
-    async def test_there_is_no_decision(self, operator: Callable[..., Any], notes: Notes) -> None:
+    async def test_there_is_no_decision(self, operator: Callable[..., Any], notes: Tape) -> None:
         """Everything but the policy itself is unavailable, and no change is told."""
         why: dict[str, Any] = {"party": pb.Party(subject=SUBJECT), "reason": "r", "actor": "a"}
         for method, request in (

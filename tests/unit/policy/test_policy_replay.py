@@ -118,7 +118,7 @@ def candidate(limits: Limits | None = None, **rules: Any) -> EffectivePolicy:
     return replace(POLICY, default=replace(POLICY.default, limits=limits or LIMITS, rules=changed))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 async def test_the_same_policy_changes_nothing(logged: Any, seed: int) -> None:
     """Whatever is asked, in whichever order, the judge decides on the replay as it did."""
     dice = random.Random(seed)  # noqa: S311 - no secret
@@ -306,7 +306,7 @@ async def test_headers_and_content(logged: Any) -> None:
     sidecar, _ = await logged(policy, work)
     report = await sidecar.replayed(replace(policy, default=Tier(limits=LIMITS)))
     assert changes(report) == {"suspicious_content": (1, 0)}
-    assert (report.content_taken, report.content_unknown) == (1, 1)
+    assert (report.content_taken, report.content_judged) == (1, True)
     report = await sidecar.replayed(candidate(required_headers=plain, suspicious_content=off))
     assert changes(report) == {"required_headers": (1, 0)}
 
