@@ -94,10 +94,14 @@ def evidence(tries: Iterable[Try]) -> list[Try]:
     due = 0
     for each in tries:
         told, at = each.told, each.at
+        if told and each.kind is TryKind.BUSY:
+            # Asking again for what is still at work is what request ids are for, and
+            # the lease is the longest that it can take: few callers wait for it.
+            continue
         while to_come and to_come[0] <= at:
             heappop(to_come)
             due += 1
-        if _counts_by_kind(each.kind, told):
+        if each.kind is not TryKind.REFUSED:
             counted.append(each)
         elif due:
             due -= 1
@@ -106,12 +110,6 @@ def evidence(tries: Iterable[Try]) -> list[Try]:
         if told:
             heappush(to_come, told)
     return counted
-
-
-def _counts_by_kind(kind: TryKind, told: int) -> bool:
-    if kind is TryKind.BUSY:
-        return not told  # a request id used with another content
-    return kind is not TryKind.REFUSED
 
 
 def _finding(name: Rule, rule: _Pattern, tries: _Tries | None) -> Finding:

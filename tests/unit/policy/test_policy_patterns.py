@@ -106,6 +106,11 @@ class TestWhatCounts:
         wrong = rejected(NOW + 3)
         assert evidence([busy, reused, replayed, wrong]) == [reused, replayed, wrong]
 
+    def test_asking_again_for_what_is_at_work_is_no_evidence(self) -> None:
+        """A caller that lost its answer may ask for it as often as it likes, and bind nobody."""
+        busy = [Try(NOW + n, NOW + 30_000, TryKind.BUSY, b"same") for n in range(20)]
+        assert evidence([*busy, refused(NOW + 30, LATER)]) == []
+
     def test_more_than_a_limit_ever_allows_is_no_evidence(self) -> None:
         """A batch larger than the limit was told no time, so it broke none."""
         assert evidence([refused(NOW + n, 0) for n in range(20)]) == []
