@@ -18,7 +18,6 @@ from policy.effective import EffectivePolicy, Tier
 from policy.policy_file import PolicyFileError, parse
 from policy.replay import replay as run
 from policy.replay_log import merged, read
-from policy.settings import PolicySettings
 from serving import settings as serving_settings
 
 if TYPE_CHECKING:
@@ -84,6 +83,8 @@ def replay(*, decisions: tuple[Path, ...], policy_file: Path, examples: int, as_
 
 
 def _policy(file: Path) -> EffectivePolicy:
+    from policy.settings import PolicySettings  # noqa: PLC0415 - it knows Redis, and is slow
+
     try:
         limits = serving_settings.load(PolicySettings).limits
         content = file.read_text(encoding="utf-8")

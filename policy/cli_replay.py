@@ -42,7 +42,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _sentence(report: Report) -> str:
     if not report.users_affected:
-        return "Nobody would be refused or granted what was not."
+        return "Nothing would change: nobody would be refused or granted a token who was not."
     return (
         f"{report.newly_refused} would be refused and {report.newly_granted} granted "
         f"that were not; {report.users_affected} users would be affected."

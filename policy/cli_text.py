@@ -40,7 +40,8 @@ def moment(millis: int) -> str:
 
 def when(millis: int, now: int) -> str:
     """Return a time and how far off it is: `2026-01-01 00:00:00Z (in 1 h 20 min)`."""
-    off = f"in {span(millis - now)}" if millis >= now else f"{span(now - millis)} ago"
+    # What was asked to end in 1 d is not to read 23 h 59 min when the answer is there.
+    off = f"in {span(millis - now + 999)}" if millis >= now else f"{span(now - millis)} ago"
     return f"{moment(millis)} ({off})"
 
 
