@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 _UNSEEN = b""
 """No content's fingerprint."""
+
+ARRIVAL_MS = 1_000
+"""How long an answer may take to reach its caller: until then nobody was told anything."""
 
 _Pattern = VolumeRule | IdenticalRule | EnumerationRule | TimingRule
 
@@ -91,6 +95,7 @@ def evidence(tries: Iterable[Try]) -> list[Try]:
     """Return those of `tries`, oldest first, that count."""
     counted: list[Try] = []
     to_come: list[int] = []
+    binding: deque[Try] = deque()
     due = 0
     for each in tries:
         told, at = each.told, each.at
@@ -101,14 +106,17 @@ def evidence(tries: Iterable[Try]) -> list[Try]:
         while to_come and to_come[0] <= at:
             heappop(to_come)
             due += 1
+        while binding and binding[0].told <= at:
+            binding.popleft()
         if each.kind is not TryKind.REFUSED:
             counted.append(each)
         elif due:
             due -= 1
-        elif to_come:
+        elif binding and binding[0].at + ARRIVAL_MS <= at:
             counted.append(each)
         if told:
             heappush(to_come, told)
+            binding.append(each)
     return counted
 
 
@@ -180,7 +188,7 @@ def _ends_at(rule: _Pattern, tries: _Tries) -> int | None:
     due nothing changes, except that an interval grows: see `_out_of_step`.
     """
     newest = tries.newest
-    moments = {each.told for each in tries.all}
+    moments = {each.told for each in tries.all} | {each.at + ARRIVAL_MS for each in tries.all}
     for window_ms in (rule.window_ms, tries.memory.window_ms):
         moments |= {each.at + window_ms for each in tries.all}
     if isinstance(rule, TimingRule):
