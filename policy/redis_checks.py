@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from redis.exceptions import NoPermissionError
 
+from policy.limits import DAY_MS
 from policy.redis_link import Client, Link
 from policy.store import StoreUnavailable
 
@@ -34,6 +35,8 @@ ACL = (
 """What an ACL user must be allowed."""
 
 _START_MS = 5_000
+_MARK_MS = 2 * DAY_MS
+"""Longer than any charge counts: an outage that outlasts it has forgotten nothing of worth."""
 _SECTIONS = ("memory", "replication", "persistence")
 
 
@@ -58,8 +61,12 @@ async def start_check(client: Client, *, allow_eviction: bool = False) -> None:
             )
 
 
-async def check(link: Link, probe: str, *, allow_eviction: bool) -> None:
-    """Return if every server can decide now: reachable, writable, loaded, still noeviction."""
+async def check(link: Link, mark: str, *, allow_eviction: bool, marked: bool = False) -> None:
+    """Return if every server can decide now: reachable, writable, loaded, still noeviction.
+
+    It leaves a `mark`. Where one was left before, and is gone, so is the rest: that is
+    logged, once among all policies. In a cluster it tells of one server.
+    """
     for told in await _told(link):
         if told.get("role") != "master":
             raise StoreUnavailable("the store's server is a replica")
@@ -69,7 +76,13 @@ async def check(link: Link, probe: str, *, allow_eviction: bool) -> None:
         if policy != "noeviction" and not allow_eviction:
             raise StoreUnavailable(_evicts(policy))
     # What only a write tells: memory is full, too few replicas follow, the disk is.
-    await link.client.execute_command("SET", probe, "1", "PX", 60_000)
+    found = await link.client.execute_command("SET", mark, "1", "PX", _MARK_MS, "GET", get=True)
+    if marked and found is None:
+        log.error(
+            "store forgot",
+            reason="what policy left in it is gone: it was flushed, or restarted without its "
+            "data. Every user has a full quota again, and blocks are lifted",
+        )
 
 
 async def _told(link: Link) -> list[Mapping[str, Any]]:

@@ -103,6 +103,7 @@ class RedisStore:
         self._lease_ms = lease_ms
         self._wait = {"replicas": wait_replicas, "ms": wait_ms}
         self._allow_eviction = allow_eviction
+        self._marked = False
 
     async def reserve(
         self,
@@ -319,8 +320,14 @@ class RedisStore:
     async def check(self) -> None:
         """See Store."""
         await self._link.within(
-            redis_checks.check(self._link, self._keys.probe, allow_eviction=self._allow_eviction)
+            redis_checks.check(
+                self._link,
+                self._keys.probe,
+                allow_eviction=self._allow_eviction,
+                marked=self._marked,
+            )
         )
+        self._marked = True
 
     async def _wait_again(self, user: str) -> None:
         # A repeat may go out only if replicas have what it repeats: its commit may have

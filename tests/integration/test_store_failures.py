@@ -21,7 +21,7 @@ async def test_no_store_no_decision(fault: Fault, tmp_path: Path) -> None:
         serving(url_of(proxy if fault.behind_proxy else server)) as policy,
     ):
         await policy.issue("ann")
-        assert (await policy.reserve("bob")).outcome == "granted"
+        assert await policy.decided(policy.reserve, "bob") == "granted"
         async with fault.begin(server, proxy):
             answers = [
                 await policy.reserve("new"),
@@ -32,8 +32,8 @@ async def test_no_store_no_decision(fault: Fault, tmp_path: Path) -> None:
             noticed = await policy.until_serving(serving=False)
             await policy.until_told(fault.cause)
         recovered = await policy.until_serving()
-        assert (await policy.reserve("carol")).outcome == "granted"
-        assert (await policy.reserve("ann", "again")).outcome == "COOLDOWN"
-        assert (await policy.commit("bob")).outcome == "COMMITTED"
+        assert await policy.decided(policy.reserve, "carol") == "granted"
+        assert await policy.decided(policy.reserve, "ann", "again") == "COOLDOWN"
+        assert await policy.decided(policy.commit, "bob") == "COMMITTED"
         slowest = max(answer.seconds for answer in answers)
         log.info("%s: %.3f %.3f %.3f %s", fault, slowest, noticed, recovered, policy.causes())

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from servers_process import HOST, free_port
-from store_failures import PASSWORD
+from servers_waiting import until
+from store_failures import BACK, PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -101,7 +102,12 @@ async def loading(server: ValkeyServer, _: Proxy) -> AsyncIterator[None]:
     await server.ask("CONFIG", "REWRITE")
     await server.restart(loading_ok=True)
     yield
-    await server.ask("CONFIG", "SET", "key-load-delay", 0)
+
+    async def hastened() -> bool:
+        await server.ask("CONFIG", "SET", "key-load-delay", 0)  # it listens now and then
+        return True
+
+    await until(hastened, BACK, "the server reads faster")
 
 
 @asynccontextmanager
