@@ -1,0 +1,139 @@
+"""Policy and tokenservice, killed wherever a token is on its way: reserve, mint, commit, answer.
+
+`CHAOS_SECONDS` says how long the attack lasts, less than an hour.
+"""
+
+import base64
+import os
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from chaos_history import Heard, History, violations
+from chaos_processes import fleet, run_load, short_directory
+from chaos_quota import LEASE, QUOTAS, policy_environment
+from chaos_settling import charged, settled
+from chaos_token_load import Caller, stubs_of
+from chaos_workers import Load
+from chaos_wounds import POLICY_POINTS, TOKENSERVICE_POINTS
+from servers import valkey_server
+from servers_process import HOST, free_port, spawn
+from servers_waiting import until
+
+from stack import ready
+
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "15"))
+pytestmark = pytest.mark.timeout(SECONDS + 105)
+REPLICAS = 3
+KEY = "emulator-key"
+
+
+@asynccontextmanager
+async def emulator(place: Path) -> AsyncIterator[str]:
+    """Run Gemini's emulator, and return its URL."""
+    port = free_port()
+    options = [f"--port={port}", "--tls-port=-1", "--log-level=warning", f"--api-key={KEY}"]
+    process = spawn([sys.executable, "-m", "emulator", *options], place / "emulator.log")
+    try:
+        url = f"http://{HOST}:{port}"
+        await until(ready.answering(f"{url}/healthz"), 20, "the emulator is ready")
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def minted(url: str) -> set[str]:
+    """Return all tokens that were ever made."""
+    async with (
+        aiohttp.ClientSession(trust_env=False) as session,
+        session.get(f"{url}/emulator/v1/tokens") as answer,
+    ):
+        return {token["name"] for token in (await answer.json())["tokens"]}
+
+
+async def recover(history: History, targets: list[str], jwt_secret: str) -> int:
+    """Ask for all that was not answered, until it is; return how many tokens that gave."""
+    async with AsyncExitStack() as stack:
+        caller = Caller(await stubs_of(targets, stack), history, jwt_secret)
+        heard = Counter[Heard]()
+        for user, request in list(history.open):
+            answer = await caller.insist(user, request, time.monotonic() + 10)
+            while answer is Heard.NOTHING:  # as some give up
+                answer = await caller.insist(user, request, time.monotonic() + 10)
+            heard[answer] += 1
+    return heard[Heard.TOKENS]
+
+
+async def test_killed_anywhere_a_token_is_delivered_and_paid_once() -> None:
+    """Killed at each step of the way, a token is had and paid for, or neither; by the limits."""
+    jwt_secret = secrets.token_hex(32)
+    async with AsyncExitStack() as stack:
+        place = stack.enter_context(short_directory())
+        aof = {"appendonly": "yes", "appendfsync": "always"}
+        store = await stack.enter_async_context(valkey_server(place / "valkey", config=aof))
+        gemini = await stack.enter_async_context(emulator(place))
+        policies = await stack.enter_async_context(
+            fleet(
+                place,
+                "policy",
+                policy_environment(place, store.url),
+                [{} for _ in range(REPLICAS)],
+                doom_within=40,
+            )
+        )
+        tokenservices = await stack.enter_async_context(
+            fleet(
+                place,
+                "tokenservice",
+                {
+                    "TOKENSERVICE_SEAL_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+                    "LIVE_API_JWT_SECRET": jwt_secret,
+                    "LIVE_API_SESSION_START_WINDOW_MINUTES": "30",  # how long repeats are answered
+                    "GEMINI_API_KEY": KEY,
+                    "GOOGLE_GEMINI_BASE_URL": gemini,
+                    "LOG_LEVEL": "error",
+                },
+                [{"TOKENSERVICE_POLICY_TARGET": target} for target in policies.targets],
+                doom_within=20,
+            )
+        )
+        load = Load(
+            tokenservices.targets,
+            str(place),
+            SECONDS,
+            workers=4,
+            callers=50,
+            think=0.5,
+            jwt_secret=jwt_secret,
+        )
+        history = await run_load(place, "chaos_token_load", load)
+        deaths = policies.deaths + tokenservices.deaths
+        print(time.monotonic(), dict(sorted(deaths.items())), dict(sorted(history.notes.items())))
+        await policies.calm()
+        await tokenservices.calm()
+        assert violations(history.issues, QUOTAS) == []
+
+        print(time.monotonic(), len(history.open))
+        before = sum(history.delivered.values())
+        await settled(policies.targets, LEASE)
+        print(time.monotonic())
+        recovered = await recover(history, tokenservices.targets, jwt_secret)
+        await settled(policies.targets, LEASE)
+        assert violations(history.issues, QUOTAS) == []
+        counted = await charged(history.users, policies.targets[0])
+        assert counted == {user: history.delivered[user] for user in history.users}
+        print(time.monotonic())
+        tokens = {token for issue in history.issues for token in issue.tokens}
+        made = await minted(gemini)
+        assert tokens <= made
+    print(f"{before} tokens delivered, {recovered} recovered, {len(made - tokens)} orphans")
+    print(dict(sorted(deaths.items())), dict(sorted(history.notes.items())))
+    assert set(deaths) == {*POLICY_POINTS, *TOKENSERVICE_POINTS}
+    assert len(tokens) >= 50
