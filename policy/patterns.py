@@ -18,9 +18,8 @@ A rule is broken only by a try that itself counts.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -34,15 +33,12 @@ from policy.rules import (
     TimingRule,
     VolumeRule,
 )
-from policy.tries import Memory, Try, TryKind, added
+from policy.tries import Try, TryKind, added
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from policy.rules import Rules
-
-_UNSEEN = b""
-"""No content's fingerprint."""
 
 ARRIVAL_MS = 1_000
 """How long an answer may take to reach its caller: until then nobody was told anything."""
@@ -59,29 +55,12 @@ class _Measure:
     applies: bool = True
 
 
-class _Tries:
-    """A user's tries: what counts of them, and what would if the newest were made again."""
-
-    def __init__(self, tries: Sequence[Try], memory: Memory) -> None:
-        self.newest = tries[-1]
-        self.memory = memory
-        self.all = added(tries[:-1], self.newest, memory)
-        self.counted = evidence(self.all)
-        self._again: dict[Try, tuple[Try, list[Try]]] = {}
-
-    def again(self, at: int, fingerprint: bytes) -> tuple[Try, list[Try]]:
-        """Return the newest try as it would be at another time, and what would then count."""
-        newest = replace(self.newest, at=at, fingerprint=fingerprint)
-        if newest not in self._again:
-            self._again[newest] = newest, evidence(added(self.all, newest, self.memory))
-        return self._again[newest]
-
-
 def findings(tries: Sequence[Try], rules: Rules) -> list[Finding]:
     """Return what each rule makes of the last of `tries`, which are oldest first."""
-    known = _Tries(tries, rules.memory) if tries else None
+    known = added(tries[:-1], tries[-1], rules.memory) if tries else ()
+    counted = evidence(known)
     return [
-        _finding(name, rule, known)
+        _finding(name, rule, known, counted)
         for name, rule in (
             (Rule.VOLUME, rules.volume),
             (Rule.IDENTICAL_REQUESTS, rules.identical_requests),
@@ -120,28 +99,23 @@ def evidence(tries: Iterable[Try]) -> list[Try]:
     return counted
 
 
-def _finding(name: Rule, rule: _Pattern, tries: _Tries | None) -> Finding:
-    if rule.mode is Mode.OFF or tries is None:
+def _finding(name: Rule, rule: _Pattern, tries: Sequence[Try], counted: Sequence[Try]) -> Finding:
+    if rule.mode is Mode.OFF or not tries:
         return Finding(name, rule.mode, broken=False, applies=False, violation=rule.violation)
-    measure = _judged(rule, tries.newest, tries.counted)
+    newest = tries[-1]
+    looked_at = _looked_at(rule, newest, counted)
+    measure = _measure(rule, looked_at, newest)
+    broken = measure.broken and looked_at[-1] is newest
     return Finding(
         name,
         rule.mode,
-        measure.broken,
+        broken,
         measure.observed,
         measure.threshold,
         measure.applies,
-        _ends_at(rule, tries) if measure.broken else None,
+        _ends_at(rule, newest, looked_at) if broken else None,
         rule.violation,
     )
-
-
-def _judged(rule: _Pattern, newest: Try, counted: Sequence[Try]) -> _Measure:
-    looked_at = _looked_at(rule, newest, counted)
-    measure = _measure(rule, looked_at, newest)
-    if measure.broken and looked_at[-1] is not newest:
-        return replace(measure, broken=False)
-    return measure
 
 
 def _looked_at(rule: _Pattern, newest: Try, counted: Sequence[Try]) -> list[Try]:
@@ -179,41 +153,28 @@ def _gaps(counted: Sequence[Try]) -> list[int]:
     return [later.at - earlier.at for earlier, later in pairwise(counted)]
 
 
-def _ends_at(rule: _Pattern, tries: _Tries) -> int | None:
-    """Return from when on the newest try would break the rule no more, were it made again.
+def _ends_at(rule: _Pattern, newest: Try, looked_at: Sequence[Try]) -> int:
+    """Return from when on the same try would not break the rule.
 
-    For enumeration: another such try, with a content that was not seen yet.
-
-    Between the moments at which something is forgotten or an appointment comes
-    due nothing changes, except that an interval grows: see `_out_of_step`.
+    What a limit refused keeps its appointment then, and is no evidence. Anything
+    else waits until enough is forgotten for there to be no pattern at all.
     """
-    newest = tries.newest
-    moments = {each.told for each in tries.all} | {each.at + ARRIVAL_MS for each in tries.all}
-    for window_ms in (rule.window_ms, tries.memory.window_ms):
-        moments |= {each.at + window_ms for each in tries.all}
-    if isinstance(rule, TimingRule):
-        gaps = _gaps(_looked_at(rule, newest, tries.counted))
-        moments |= _out_of_step(rule, gaps, newest.at)
-    times = sorted(moment for moment in moments if moment > newest.at)
-    fingerprint = _UNSEEN if isinstance(rule, EnumerationRule) else newest.fingerprint
+    if newest.kind is TryKind.REFUSED and newest.told:
+        return newest.told
+    match rule:
+        case VolumeRule():
+            return _fewer_than(rule.most, looked_at) + rule.window_ms
+        case IdenticalRule():
+            same = [each for each in looked_at if each.fingerprint == newest.fingerprint]
+            return rule.window_ms + min(
+                _fewer_than(rule.most, same), _fewer_than(rule.known - 1, looked_at)
+            )
+        case EnumerationRule():
+            return _fewer_than(rule.known - 1, looked_at) + rule.window_ms
+        case TimingRule():
+            return _fewer_than(rule.known, looked_at) + rule.window_ms
 
-    def mended(time: int) -> bool:
-        return not _judged(rule, *tries.again(time, fingerprint)).broken
 
-    place = bisect_left(times, True, key=mended)  # noqa: FBT003 - what is looked for
-    return times[place] if place < len(times) else None
-
-
-def _out_of_step(rule: TimingRule, gaps: Sequence[int], now: int) -> set[int]:
-    """Return when one more interval, from `now` on, is long enough to be irregular.
-
-    With the others it has the deviation d, where x is the greater root of
-    (k - 1) x² - 2 S x + k Q - S² - k² d² = 0, S being their sum and Q that of
-    their squares. Its neighbours make up for rounding.
-    """
-    others = gaps[len(gaps) - rule.known + 1 :]
-    total, squares = sum(others), sum(gap * gap for gap in others)
-    deviation = (rule.known * rule.deviation_ms) ** 2
-    discriminant = total**2 - (rule.known - 1) * (rule.known * squares - total**2 - deviation)
-    root = now + math.ceil((total + math.sqrt(max(discriminant, 0))) / (rule.known - 1))
-    return {root - 1, root, root + 1}
+def _fewer_than(most: int, tries: Sequence[Try]) -> int:
+    """Return the time of the try whose leaving makes room for one more among `most`."""
+    return sorted(each.at for each in tries)[len(tries) - most]  # the clock may have stepped

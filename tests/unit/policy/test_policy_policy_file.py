@@ -20,7 +20,7 @@ from policy import policy_schema
 from policy.effective import EffectivePolicy, Tier
 from policy.limits import Limits
 from policy.policy_file import PolicyFileError, parse, schema, without_file
-from policy.rules import Mode, Rules
+from policy.rules import Mode, Rule, Rules
 from policy.strict_yaml import MAX_BYTES, read
 
 ROOT = Path(__file__).parents[3]
@@ -313,6 +313,13 @@ class TestSchema:
         found = policy(head + "tiers:\n" + re.sub(r"^# ", "", tail, flags=re.MULTILINE))
         assert set(found.tiers) == {"free", "pro", "service"}
         assert found.tier("service").rules.machine_timing.mode is Mode.OFF
+
+    def test_the_rules_are_documented(self) -> None:
+        """docs/abuse.md has a row for each rule, and one for blocking."""
+        document = (ROOT / "docs/abuse.md").read_text(encoding="utf-8")
+        table = document.split("## The rules")[1].split("## ")[0]
+        rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+        assert rows == [*(rule.value for rule in Rule), "blocking"]
 
     @pytest.mark.parametrize(
         "text",
