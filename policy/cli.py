@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from policy import cli_offline, cli_operator
+from policy import cli_blocks, cli_offline, cli_operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def serve() -> None:
 
 
 for command in (
-    cli_operator.blocks,
+    cli_blocks.blocks,
     cli_operator.user,
     cli_operator.explain,
     cli_operator.show,

@@ -101,7 +101,7 @@ def _notes(report: Report) -> Iterator[str]:
             "in its first 24 hours the candidate may seem more generous than it is."
         )
     if report.earlier_commits:
-        yield f"{report.earlier_commits} commits were of reservations from before the log."
+        yield f"commits of reservations from before the log: {report.earlier_commits}."
     if report.refused_otherwise:
         yield f"{report.refused_otherwise} would be refused by another rule than they were."
     if report.policies > 1:
@@ -124,4 +124,4 @@ def _notes(report: Report) -> Iterator[str]:
             "or there was none. Here, it refuses nobody."
         )
     if report.malformed:
-        yield f"{report.malformed} lines are no entries and were left out:"
+        yield f"lines that are no entries and were left out: {report.malformed}."

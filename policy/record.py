@@ -160,7 +160,7 @@ def limits(of: Limits) -> Entry:
     }
 
 
-def outcome_name(outcome: Outcome) -> str:
+def outcome_name(outcome: Outcome) -> str:  # noqa: PLR0911 - one for each outcome
     """Return an outcome's name for logs, spans and the decision log: a small, fixed set."""
     match outcome:
         case Reserved():

@@ -100,6 +100,9 @@ class Malformed:
     why: str
 
 
+_MAX_TIME_MS = 253_402_300_799_999
+"""The year 9999."""
+
 Logged = Decided | Credentials | Commit | Released | Changed | Started
 Line = Logged | Malformed
 
@@ -145,6 +148,8 @@ def _logged(entry: Entry) -> Logged:
     if _is(dict, entry)["v"] != FORMAT:
         raise _Unknown(f"its format is not {FORMAT}")
     at = _is(int, entry["at"])
+    if not 0 <= at <= _MAX_TIME_MS:
+        raise _Unknown("its time is none")
     match entry["event"]:
         case "decision" | "rejected":
             return _decided(entry, at)

@@ -16,7 +16,7 @@ import pytest
 import structlog
 from policy_server import NOW, PSEUDONYMS, StillClock, Tape, commit, reserve
 
-from policy import cli, cli_operator, cli_text, operator_key, record
+from policy import cli, cli_options, cli_text, operator_key, record
 from policy.effective import EffectivePolicy, Tier
 from policy.explain import Explainer
 from policy.judge import Judge
@@ -120,7 +120,7 @@ async def sidecar(
     monkeypatch.setenv("POLICY_TARGET", target)
     monkeypatch.setenv("POLICY_OPERATOR_KEY", KEY)
     monkeypatch.setenv("USER", "olga")
-    monkeypatch.setattr(cli_operator, "_now", clock)
+    monkeypatch.setattr(cli_options, "now", clock)
     with structlog.testing.capture_logs():
         async with (
             grpc_server(
@@ -174,7 +174,7 @@ async def test_a_user(sidecar: Sidecar) -> None:
         f"User        {ANN}",
         "Last hour   1 of 3 tokens",
         "Last day    1 of 100 tokens",
-        "Unexpired   1 tokens",
+        "Unexpired   1",
         "Cooldown    5 min",
         "Next token  2026-01-01 00:05:00Z (in 4 min)",
         "Violations  0",
@@ -364,7 +364,7 @@ async def test_a_replay(sidecar: Sidecar, tmp_path: Path) -> None:
         "For example:",
         f"  tokens_per_hour, newly refused: {newly[2]}",
         "",
-        "Note: 1 lines are no entries and were left out:",
+        "Note: lines that are no entries and were left out: 1.",
         f"  {log}:14: it is no JSON",
     ]
     told = await sidecar.policy("replay", str(log), "--policy", str(file), "--json")

@@ -376,6 +376,7 @@ async def test_lines_that_are_no_entries(logged: Any) -> None:
         good[0].replace('"count":1', '"count":"canary"'),
         good[0].replace('"fingerprint":"', '"fingerprint":"xx'),
         good[0].replace('"findings":[', '"findings":[7,'),
+        good[0].replace('"at":1', '"at":1000000'),
         "[" * 100_000,
     ]
     report = await replay(read([*bad, "", *good], "log"), POLICY, examples=100)
