@@ -80,7 +80,7 @@ class RedisStore:
         wall: Clock = wall_clock,
         prefix: str = "lt",
         timeout_ms: int = 400,
-        max_calls: int = 64,
+        max_calls: int = 16,
         wait_replicas: int = 0,
         wait_ms: int = 100,
         allow_eviction: bool = False,
@@ -91,7 +91,7 @@ class RedisStore:
         A reservation not committed in `lease_ms` is given back. `clock` is for
         tests: without it the server's counts, if `wall` agrees to a minute. No
         operation takes longer than `timeout_ms`, and no more than `max_calls` run
-        at a time. Commits wait `wait_ms` for `wait_replicas` to have them.
+        at a time, for which the client needs as many connections. Commits wait `wait_ms` for `wait_replicas` to have them.
         """
         if wait_replicas and not 0 < wait_ms < timeout_ms:
             raise ValueError("waiting for replicas must be shorter than the store's timeout")

@@ -1,0 +1,38 @@
+"""The tests would notice: a mistake in a script makes it differ from the account in memory."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from policy.redis_scripts import load_scripts
+from policy.store import StoreUnavailable
+from store_driver import drive
+from store_mutants import MUTANTS, Mutant
+
+if TYPE_CHECKING:
+    from servers import ValkeyServer
+
+EVERY = os.environ.get("MUTANTS") == "all"
+SETTINGS = settings(
+    max_examples=400,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.parametrize(
+    "mutant", [each for each in MUTANTS if each.often or EVERY], ids=lambda each: each.name
+)
+def test_a_mistake_is_noticed(server: ValkeyServer, mutant: Mutant) -> None:
+    """Driven side by side with memory, the mistaken script soon answers otherwise."""
+    with pytest.raises((AssertionError, StoreUnavailable)):
+        drive(server.url, SETTINGS, load_scripts(mutant.change))

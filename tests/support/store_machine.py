@@ -1,0 +1,341 @@
+"""Drives a store and a model with the same calls at the same times, and compares them.
+
+Two callers work on the same requests. Time goes both ways, and often to an exact
+edge: to when a window, a lease, a cooldown, a seal or a block ends, or a
+millisecond before or after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from policy import redis_codec as codec
+from policy.account import STANDSTILL_MS, State
+from policy.limits import DAY_MS, HOUR_MS
+from policy.standing import Party
+from store_plain_model import Rules
+from store_sides import ADDRESS, BLOCKING, REMEMBERED, PlainSide, StoreSide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from policy.account import Charge
+    from store_sides import Known, Plain
+
+START = 1_767_225_600_000
+REQUESTS = [b"request-%d---" % number for number in range(3)]
+CONTENTS = [b"this", b"that"]
+
+RULES = st.builds(
+    Rules,
+    hour=st.integers(1, 4),
+    day=st.integers(1, 6),
+    cooldown=st.sampled_from([0, 0, 5_000, 60_000, 2 * HOUR_MS]),
+    sessions=st.sampled_from([0, 0, 1, 2, 3]),
+    refunds=st.integers(0, 2),
+    lease=st.sampled_from([1_000, 30_000, 600_000]),
+)
+LASTS = st.sampled_from([1, 1_000, 120_000, HOUR_MS, 20 * HOUR_MS, DAY_MS, DAY_MS + 5_000])
+FORWARD = st.sampled_from([1, 999, 5_000, 29_999, 60_000, HOUR_MS // 3, HOUR_MS, DAY_MS // 2])
+BACK = st.sampled_from([1, 500, 30_000, STANDSTILL_MS - 1, STANDSTILL_MS])
+FAR_BACK = st.sampled_from([STANDSTILL_MS + 1, 90_000, HOUR_MS, DAY_MS + 1, 3 * DAY_MS])
+NEAR = st.sampled_from([-1, 0, 0, 1])
+PICK = st.integers(0, 1 << 16)
+
+
+class Pair(RuleBasedStateMachine):
+    """A store and a model. Subclasses say which."""
+
+    make: ClassVar[Callable[[Rules, Callable[[], int]], tuple[StoreSide, StoreSide | PlainSide]]]
+    runner: ClassVar[asyncio.Runner]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.forward_only = True
+        self.owners = 0
+        self.attempts: list[tuple[bytes, bytes, bytes]] = []
+        self.delivered: list[tuple[int, int, int]] = []
+        self.committed: set[bytes] = set()
+        self.charged = False
+        self.seen: Known | None = None
+
+    @initialize(rules=RULES)
+    def begin(self, rules: Rules) -> None:
+        """Begin with nothing."""
+        self.rules = rules
+        self.store, self.model = type(self).make(rules, lambda: self.now)
+
+    # --- What is asked -------------------------------------------------------------------
+
+    @rule(
+        request=st.sampled_from(REQUESTS),
+        content=st.sampled_from([*CONTENTS[:1] * 4, CONTENTS[1]]),
+        count=st.sampled_from([1, 1, 1, 2, 3]),
+        address=st.booleans(),
+    )
+    def reserve(self, request: bytes, content: bytes, count: int, *, address: bool) -> None:
+        """Make a new attempt."""
+        self.owners += 1
+        owner = b"owner%03d" % self.owners
+        self.attempts.append((request, owner, content))
+        self._reserve(request, owner, content, count, address=address)
+        self.charged = self.last[0] == "reserved"
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK, count=st.integers(1, 2))
+    def repeat(self, pick: int, count: int) -> None:
+        """An attempt once more."""
+        request, owner, content = self._attempt(pick)
+        self._reserve(request, owner, content, count, address=False)
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK, count=st.sampled_from([1, 1, 2, 3]), lasts=LASTS, sealed=LASTS)
+    def commit(self, pick: int, count: int, lasts: int, sealed: int) -> None:
+        """A commit, mostly of what is pending."""
+        request, owner, _ = self._attempt(pick)
+        self._commit(request, owner, count, self.now + lasts, self.now + sealed - 1)
+
+    @rule(
+        request=st.sampled_from(REQUESTS),
+        count=st.sampled_from([1, 1, 2]),
+        lasts=LASTS,
+        sealed=LASTS,
+    )
+    def issue(self, request: bytes, count: int, lasts: int, sealed: int) -> None:
+        """Reserve and commit, as most do."""
+        self.reserve(request, CONTENTS[0], count, address=False)
+        self._commit(request, self.attempts[-1][1], count, self.now + lasts, self.now + sealed - 1)
+
+    @precondition(lambda self: self.attempts)
+    @rule(pick=PICK, ambiguous=st.booleans())
+    def release(self, pick: int, *, ambiguous: bool) -> None:
+        """A release, mostly of what is pending."""
+        request, owner, _ = self._attempt(pick)
+        told = self._both(lambda side: side.release(request, owner, ambiguous=ambiguous))
+        self.charged = told != "nothing"
+
+    @rule()
+    def usage(self) -> None:
+        """A question."""
+        before = self.seen
+        self._both(lambda side: side.usage())
+        if before is not None:
+            assert self._run(self.store.known()).charges == before.charges
+
+    @rule(count=st.integers(1, 3))
+    def tight(self, count: int) -> None:
+        """Until the moment that a refusal names the same is refused, and then it is granted."""
+        self.reserve(b"request-new-", CONTENTS[0], count, address=False)
+        told = self.last
+        if told[0] == "refused" and isinstance(told[3], int):
+            if not self._pending():  # what a pending charge holds may come free sooner
+                self.now = told[3] - 1
+                self.reserve(b"request-new-", CONTENTS[0], count, address=False)
+                assert self.last[0] in {"refused", "blocked"}
+            self.now = told[3]
+            self.reserve(b"request-new-", CONTENTS[0], count, address=False)
+            assert self.last[0] in {"reserved", "blocked"}
+
+    # --- What time does ------------------------------------------------------------------
+
+    @rule(by=FORWARD)
+    def forward(self, by: int) -> None:
+        """Time passes."""
+        self.now += by
+
+    @rule(pick=PICK, near=NEAR)
+    def to_an_edge(self, pick: int, near: int) -> None:
+        """Time passes until something ends, to the millisecond."""
+        edges = sorted({edge + near for edge in self._edges() if edge + near >= self.now})
+        if edges:
+            # Mostly a near one: the far ones are reached through them.
+            self.now = edges[pick % min(len(edges), 4)]
+
+    @rule(by=BACK)
+    def back(self, by: int) -> None:
+        """The clock is corrected."""
+        self._lose_what_is_over(self.now)
+        self.forward_only = False
+        self.now -= by
+
+    @precondition(lambda self: self.now > START)
+    @rule(by=FAR_BACK)
+    def far_back(self, by: int) -> None:
+        """The clock was wrong."""
+        self._lose_what_is_over(self.now)
+        self.forward_only = False
+        self.now -= by
+
+    # --- What must be true ---------------------------------------------------------------
+
+    @invariant()
+    def the_same_is_known(self) -> None:
+        """Both know the same, to the byte."""
+        if not hasattr(self, "rules"):
+            return
+        ours, theirs = self._run(self.store.known()), self._run(self.model.known())
+        now = self.settled(codec.charges(ours.charges))
+        issued = {
+            each.request for each in codec.charges(ours.charges) if each.state is State.ISSUED
+        }
+        for known in (ours, theirs):
+            known.seals = {
+                key: (result, until)
+                for key, (result, until) in known.seals.items()
+                if now < until and key in issued
+            }
+        if now != self.now:
+            # The account's time is ahead of the clock, and may come back to it.
+            self._lose_what_is_over(now)
+        if isinstance(self.model, PlainSide):
+            # It is told nothing of addresses, and keeps no tries.
+            assert (ours.charges, ours.seals) == (theirs.charges, theirs.seals)
+        else:
+            assert ours == theirs
+        self.seen = ours
+
+    @invariant()
+    def what_counts_is_kept(self) -> None:
+        """A server keeps charges for a minute longer than they count."""
+        if self.charged and self.seen is not None and self.seen.charges:
+            until = max(each.counts_until for each in codec.charges(self.seen.charges))
+            # Some real time has passed since, but no ten seconds.
+            assert self._run(self.store.left_ms()) > until - self.now + 50_000
+        self.charged = False
+
+    def _lose_what_is_over(self, now: int) -> None:
+        """Let go of what has ended: a store may have forgotten it, so it must not come back."""
+        for side in (self.store, self.model):
+            seals = self._run(side.known()).seals
+            self._run(side.drop([key for key, (_, until) in seals.items() if until <= now]))
+
+    def settled(self, charges: list[Charge]) -> int:
+        """Return the time as the account has it."""
+        newest = charges[-1].at if charges else self.now
+        return newest if 0 < newest - self.now <= STANDSTILL_MS else self.now
+
+    # --- How -----------------------------------------------------------------------------
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(work)
+
+    def _both(self, ask: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+        ours, theirs = self._run(ask(self.store)), self._run(ask(self.model))
+        if isinstance(self.model, PlainSide) and isinstance(ours, tuple) and ours:
+            ours = ours[: len(theirs)]  # without tries
+        assert ours == theirs
+        return ours
+
+    def _reserve(
+        self, request: bytes, owner: bytes, content: bytes, count: int, *, address: bool
+    ) -> None:
+        where = ADDRESS if address else None
+        self.last: Plain = self._both(
+            lambda side: side.reserve(request, owner, content, count, where)
+        )
+
+    def _commit(self, request: bytes, owner: bytes, count: int, expires: int, until: int) -> None:
+        told = self._both(lambda side: side.commit(request, owner, count, expires, until))
+        if told[0] != "committed" or owner in self.committed:
+            return
+        self.charged = True
+        self.committed.add(owner)
+        self.delivered.append((self.now, count, expires))
+        if self.forward_only:
+            self._nobody_got_too_much()
+
+    def _nobody_got_too_much(self) -> None:
+        """What was delivered, by our own list of it, is within the limits."""
+        now, rules = self.now, self.rules
+        assert sum(n for at, n, _ in self.delivered if at > now - HOUR_MS) <= rules.hour
+        assert sum(n for at, n, _ in self.delivered if at > now - DAY_MS) <= rules.day
+        if rules.cooldown:
+            assert all(at <= now - rules.cooldown for at, _, _ in self.delivered[:-1])
+        if rules.sessions:
+            assert sum(n for _, n, ends in self.delivered if ends > now) <= rules.sessions
+
+    def _attempt(self, pick: int) -> tuple[bytes, bytes, bytes]:
+        """Choose an attempt: three times of four one that is pending, if there is one."""
+        pending = self._pending()
+        live = [attempt for attempt in self.attempts if attempt[1] in pending]
+        choices = live if live and pick % 4 else self.attempts
+        return choices[pick // 4 % len(choices)]
+
+    def _pending(self) -> set[bytes]:
+        """Return the owners of what is pending."""
+        charges = codec.charges(self.seen.charges) if self.seen is not None else []
+        return {each.owner for each in charges if each.state is State.PENDING}
+
+    def _edges(self) -> set[int]:
+        if self.seen is None:
+            return set()
+        edges = {until for _, until in self.seen.seals.values()}
+        for each in codec.charges(self.seen.charges):
+            edges |= {each.at + HOUR_MS, each.expires}
+            edges |= {each.at + DAY_MS, each.at + self.rules.cooldown}
+        edges |= {each.at + REMEMBERED.window_ms for each in self.seen.tries}
+        return edges | self._ends_of_blocks()
+
+    def _ends_of_blocks(self) -> set[int]:
+        return set()
+
+
+class StorePair(Pair):
+    """Two stores: also tries, violations and blocks."""
+
+    model: StoreSide
+    parties = st.sampled_from(list(Party))
+
+    @rule(content=st.sampled_from(CONTENTS))
+    def observe(self, content: bytes) -> None:
+        """A try that ended before a reservation."""
+        self._both(lambda side: side.observe(content))
+
+    @rule(party=parties)
+    def offend(self, party: Party) -> None:
+        """A violation."""
+        self._both(lambda side: side.offend(party))
+
+    @rule(party=parties, lasts=st.sampled_from([0, 1, 20_000]))
+    def block(self, party: Party, lasts: int) -> None:
+        """An operator blocks."""
+        until = self.now + lasts
+        self._both(lambda side: side.block(party, until))
+
+    @rule(party=parties)
+    def lift(self, party: Party) -> None:
+        """An operator lifts."""
+        self._both(lambda side: side.lift(party))
+
+    @rule()
+    def blocks(self) -> None:
+        """An operator looks."""
+        self._both(lambda side: side.blocks())
+
+    @precondition(lambda self: len(self.attempts) > 5)
+    @rule()
+    def forget(self) -> None:
+        """An operator resets the user."""
+        self._both(lambda side: side.forget())
+        self.delivered.clear()
+
+    def _lose_what_is_over(self, now: int) -> None:
+        super()._lose_what_is_over(now)
+        for side in (self.store, self.model):
+            self._run(side.lose_old_tries())
+            for party in Party:
+                self._run(side.lose_block(party))
+
+    def _ends_of_blocks(self) -> set[int]:
+        assert self.seen is not None
+        edges: set[int] = set()
+        for violations, block in (self.seen.user, self.seen.address):  # type: ignore[misc]
+            edges |= {at + BLOCKING.window_ms for at, _ in violations}  # type: ignore[attr-defined]
+            edges |= {block[1]} if block else set()  # type: ignore[index]
+        return edges
