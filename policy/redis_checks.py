@@ -51,7 +51,9 @@ async def start_check(client: Client, *, allow_eviction: bool = False) -> None:
         policy = told.get("maxmemory_policy")
         if policy != "noeviction":
             if not allow_eviction:
-                raise UnsafeStore(_evicts(policy))
+                raise UnsafeStore(
+                    f"{_evicts(policy)}; POLICY_STORE_ALLOW_EVICTION=true starts all the same"
+                )
             log.warning("store evicts", maxmemory_policy=policy, reason=_evicts(policy))
         if not told.get("aof_enabled") and not told.get("connected_slaves"):
             log.warning(

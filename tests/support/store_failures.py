@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import os
 import secrets
+import sys
 import tempfile
 import time
+from asyncio.subprocess import PIPE
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -27,7 +33,7 @@ from serving.channel import open_channel
 from serving.rendering import DETAILS_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from servers import ValkeyServer
     from servers_proxy import Proxy
@@ -98,7 +104,7 @@ class Policy:
 
     address: str
     channel: grpc.aio.Channel
-    logs: Sequence[Any] = ()
+    logs: Iterable[Any] = ()
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def new_user(self) -> str:
@@ -234,3 +240,82 @@ async def serving(url: str, **settings: Any) -> AsyncIterator[Policy]:
         finally:
             stop.set()
             await running
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a process of ours that knows of no other setting."""
+    ours = ("POLICY_", "LIVE_API_", "OTEL_", "LOG_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return inherited | variables
+
+
+async def end_of(**variables: str) -> tuple[int | None, list[str]]:
+    """Run policy's process to its end; return its exit code, and its lines on standard error."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "policy"),
+        env=environment(LOG_LEVEL="warning", **variables),
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    try:
+        async with asyncio.timeout(BACK):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert out == b""
+    return process.returncode, err.decode().splitlines()
+
+
+@asynccontextmanager
+async def process(url: str, **variables: str) -> AsyncIterator[Policy]:
+    """Run policy's process."""
+    with tempfile.TemporaryDirectory(prefix="policy-") as short:
+        address, log = f"unix:{short}/policy.sock", Path(short) / "log"
+        with log.open("wb") as err:
+            running = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "policy"),
+                env=environment(
+                    POLICY_LISTEN=address,
+                    POLICY_HASH_KEY=HASH_KEY,
+                    POLICY_STORE_URL=url,
+                    DRAIN_SECONDS="0.5",
+                    **variables,
+                ),
+                stderr=err,
+            )
+        try:
+            async with open_channel(address) as channel:
+                policy = Policy(address, channel, Lines(log))
+
+                async def listening() -> bool:
+                    assert running.returncode is None, log.read_text()
+                    try:
+                        await policy.serves()
+                    except grpc.aio.AioRpcError:
+                        return False
+                    return True
+
+                await until(listening, BACK, "policy listens")
+                yield policy
+            running.terminate()
+            async with asyncio.timeout(BACK):
+                assert await running.wait() == 0
+        finally:
+            if running.returncode is None:
+                running.kill()
+                await running.wait()
+
+
+class Lines(Iterable[Any]):
+    """What is in a process's log by now."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[Any]:
+        """Read it, but for a line that is being written."""
+        for line in self._path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                yield json.loads(line)
