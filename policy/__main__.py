@@ -142,9 +142,7 @@ async def _store(settings: PolicySettings, book: PolicyBook, clock: Clock) -> As
         try:
             await start_check(client, allow_eviction=settings.store_allow_eviction)
         except UnsafeStore as error:
-            raise StartError(
-                f"POLICY_STORE_URL: {error}; POLICY_STORE_ALLOW_EVICTION=true starts all the same"
-            ) from error
+            raise StartError(f"POLICY_STORE_URL: {error}") from error
         except StoreUnavailable as error:
             # Processes start in any order: until the store is there, nothing is decided.
             log.warning("store is away", cause=str(error))
