@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 ARRIVAL_MS = 1_000
 """How long an answer may take to reach its caller: until then nobody was told anything."""
 
+MOST_AT_ONCE = 64
+"""Tries that may be made before an answer arrives. Without it, a flood fast enough to push
+its own first refusal out of memory within `ARRIVAL_MS` would never count."""
+
 _Pattern = VolumeRule | IdenticalRule | EnumerationRule | TimingRule
 
 
@@ -75,24 +79,26 @@ def evidence(tries: Iterable[Try]) -> list[Try]:
     counted: list[Try] = []
     to_come: list[int] = []
     binding: deque[Try] = deque()
-    due = 0
-    for each in tries:
+    due = unheard = 0
+    # Asking again for what is still at work is what request ids are for, and the
+    # lease is the longest that it can take: few callers wait for it.
+    for each in (each for each in tries if not (each.told and each.kind is TryKind.BUSY)):
         told, at = each.told, each.at
-        if told and each.kind is TryKind.BUSY:
-            # Asking again for what is still at work is what request ids are for, and
-            # the lease is the longest that it can take: few callers wait for it.
-            continue
         while to_come and to_come[0] <= at:
             heappop(to_come)
             due += 1
         while binding and binding[0].told <= at:
             binding.popleft()
+        if not binding:
+            unheard = 0
         if each.kind is not TryKind.REFUSED:
             counted.append(each)
         elif due:
             due -= 1
-        elif binding and binding[0].at + ARRIVAL_MS <= at:
-            counted.append(each)
+        elif binding:
+            unheard += 1
+            if unheard > MOST_AT_ONCE or binding[0].at + ARRIVAL_MS <= at:
+                counted.append(each)
         if told:
             heappush(to_come, told)
             binding.append(each)

@@ -227,6 +227,14 @@ class TestAttacks:
         mixed = [replace(t, fingerprint=b"%d" % (n % 2)) for n, t in enumerate(tries)]
         assert first_broken(Rule.IDENTICAL_REQUESTS, mixed) == 12
 
+    def test_a_flood(self) -> None:
+        """Faster than an answer can arrive, more than 64 tries count nonetheless, and go on to."""
+        tries = [refused(NOW + n) for n in range(400)]
+        assert evidence(tries[:65]) == []
+        assert evidence(tries[:66]) == tries[65:66]
+        assert first_broken(Rule.IDENTICAL_REQUESTS, tries) == 75
+        assert all(broken(tries[:n]) for n in range(76, 400, 9))
+
     def test_replays(self) -> None:
         """An answer repeated six times is one too many, once 10 tries count."""
         tries = [Try(NOW + n * n, 0, TryKind.REPLAYED, b"same") for n in range(10)]
