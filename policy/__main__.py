@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from policy import operator_key, policy_file
+from policy import operator_key, policy_file, record
 from policy.decision_log import decision_log
 from policy.degraded import DegradingStore, reduced_by
 from policy.effective import Tier
@@ -68,6 +68,8 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
                 backups=settings.decision_log_backups,
             )
         )
+        kept_in = "memory" if settings.store_url is None else "redis"
+        recorder.write(record.started(clock(), store=kept_in, digest=book.current.digest))
         pseudonyms = Pseudonyms(_hash_key(settings))
         explainer = Explainer(store, book)
         service = PolicyService(Judge(store, book), explainer, pseudonyms, recorder, clock)

@@ -88,7 +88,9 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         )
         count, last = len(expires), max(expires)
         outcome = await decided(self._judge.commit(attempt, request.tier, count, last, sealed))
-        self._recorder.write(record.commit(self._clock(), attempt, count, last, outcome))
+        self._recorder.write(
+            record.commit(self._clock(), attempt, count, last, outcome, sealed_until=sealed.until)
+        )
         return wire.commit_response(outcome, self._judge.tier(request.tier).limits)
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import Literal, Self
 
@@ -47,6 +48,13 @@ class PolicySettings(Settings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_KEY_BYTES:
             raise ValueError(f"must be at least {MIN_KEY_BYTES} bytes")
+        return value
+
+    @field_validator("operator_key")
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch("[!-~]*", value.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces: it travels in a header")
         return value
 
     @field_validator("store_url")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -29,7 +28,7 @@ from policy.record import next_allowed_at
 from policy.rules import Client, Content, Mode
 from policy.standing import Party
 from policy.v1 import policy_pb2 as pb
-from serving import errors
+from serving import addresses, errors
 
 if TYPE_CHECKING:
     from policy.explain import Explanation
@@ -75,11 +74,12 @@ def millis(field: str, time: Timestamp) -> int:
 def client(message: pb.Client) -> Client:
     """Return where a request came from."""
     headers = message.http_headers if message.HasField("http_headers") else None
-    try:
-        address = str(ip_address(message.address)) if message.address else None
-    except ValueError as error:
-        raise errors.InvalidArgument("client.address", "must be an IP address") from error
-    return Client(address, None if headers is None else frozenset(headers.names))
+    address = addresses.parsed(message.address) if message.address else None
+    if message.address and address is None:
+        raise errors.InvalidArgument("client.address", "must be an IP address")
+    return Client(
+        str(address) if address else None, None if headers is None else frozenset(headers.names)
+    )
 
 
 def content(message: pb.Content) -> Content:

@@ -46,6 +46,8 @@ def greeting(layout: Layout) -> str:
     if layout.emulated:
         gemini = f"the emulator at {layout.emulator_url} and {layout.emulator_tls_url}"
         gemini += f"\n                (SSL_CERT_FILE={layout.ca_file})"
+    policy = f"{Path(sys.executable).with_name('policy')}"
+    options = f"--target {layout.policy_target} --key-file {layout.operator_key_file}"
     return f"""
 Gemini Live tokens, on this machine:
 
@@ -61,6 +63,11 @@ A development user's bearer token, good for 12 hours:
 Issue a token:
 
   curl -sS -X POST {layout.gateway_url}/api/v1/live-token -H 'Authorization: Bearer {bearer}'
+
+See whom policy blocks, and ask it why:
+
+  {policy} blocks list {options}
+  {policy} explain --user dev-user {options}
 
 Ctrl-C stops everything.
 """
