@@ -201,6 +201,9 @@ async def open_redis(url: str, options: RedisOptions | None = None) -> AsyncIter
             startup_nodes=[ClusterNode(host, port) for host, port in target.hosts],
             # While a part of it is down, the users of the others are served.
             require_full_coverage=False,
+            # A slot that moved is learned by itself: to learn all anew would close
+            # connections that others wait on.
+            reinitialize_steps=0,
             socket_keepalive=True,
             ssl=target.tls,
             **{**common, **target.options},

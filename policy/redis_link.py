@@ -59,6 +59,7 @@ class Link:
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         """Run a script."""
         rest = (len(keys), *keys, *args)
+        await self._ready()
         try:
             answer = await self.client.execute_command("EVALSHA", script.sha, *rest)
         except NoScriptError:  # restarted, failed over, flushed: it has not run
@@ -85,8 +86,8 @@ class Link:
         return list(answer), int(acks)
 
     async def _pair(self, key: str, command: tuple[Any, ...], replicas: int, ms: int) -> list[Any]:
+        await self._ready()
         if isinstance(self.client, RedisCluster):
-            await self.client.initialize()
             node = self.client.get_node_from_key(key)
             if node is None:
                 raise StoreUnavailable("no server of the cluster has the user's slot")
@@ -99,13 +100,21 @@ class Link:
         pipe.execute_command("WAIT", replicas, ms)
         return await pipe.execute(raise_on_error=False)
 
+    async def _ready(self) -> None:
+        # What several callers ask of a cluster's client that does not know the cluster yet, it
+        # sends to any server, and then closes connections that others wait on.
+        if isinstance(self.client, RedisCluster):
+            await self.client.initialize()
+
     async def get(self, key: str) -> bytes | None:
         """Read a value."""
+        await self._ready()
         value: bytes | None = await self.client.execute_command("GET", key)
         return value
 
     async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """Read values, in as many round trips as there are servers."""
+        await self._ready()
         pipe = (
             self.client.pipeline()
             if isinstance(self.client, RedisCluster)

@@ -8,23 +8,25 @@ import secrets
 from typing import TYPE_CHECKING
 
 from hypothesis.stateful import run_state_machine_as_test
+from store_machine import Pair
+from store_sides import StoreSide
 
 from policy.memory import MemoryStore
 from policy.redis_connect import RedisOptions, open_redis
 from policy.redis_store import RedisStore
-from store_machine import StorePair
-from store_sides import StoreSide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypothesis import settings
-
-    from policy.redis_scripts import Scripts
     from store_plain_model import Rules
 
+    from policy.redis_scripts import Scripts
 
-def drive(url: str, how: settings, scripts: Scripts | None = None) -> None:
+
+def drive(
+    url: str, how: settings, scripts: Scripts | None = None, machine: type[Pair] = Pair
+) -> None:
     """Hold a shared store to the one in memory."""
     numbers = itertools.count()
     run = secrets.token_hex(6)  # what an earlier run left would not be what the model has
@@ -47,7 +49,7 @@ def drive(url: str, how: settings, scripts: Scripts | None = None) -> None:
                 StoreSide(plain, "0123456789abcdef", rules, clock),
             )
 
-        class Shared(StorePair):
+        class Shared(machine):  # type: ignore[valid-type, misc]
             pass
 
         Shared.make, Shared.runner = staticmethod(make), runner

@@ -7,25 +7,26 @@ millisecond before or after.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from store_plain_model import Rules
+from store_sides import ADDRESS, BLOCKING, REMEMBERED, PlainSide, StoreSide
 
 from policy import redis_codec as codec
 from policy.account import STANDSTILL_MS, State
 from policy.limits import DAY_MS, HOUR_MS
 from policy.standing import Party
-from store_plain_model import Rules
-from store_sides import ADDRESS, BLOCKING, REMEMBERED, PlainSide, StoreSide
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from policy.account import Charge
     from store_sides import Known, Plain
+
+    from policy.account import Charge
 
 START = 1_767_225_600_000
 REQUESTS = [b"request-%d---" % number for number in range(3)]
@@ -35,7 +36,7 @@ RULES = st.builds(
     Rules,
     hour=st.integers(1, 4),
     day=st.integers(1, 6),
-    cooldown=st.sampled_from([0, 0, 5_000, 60_000, 2 * HOUR_MS]),
+    cooldown=st.sampled_from([0, 5_000, 60_000, 2 * HOUR_MS]),
     sessions=st.sampled_from([0, 0, 1, 2, 3]),
     refunds=st.integers(0, 2),
     lease=st.sampled_from([1_000, 30_000, 600_000]),
@@ -68,7 +69,7 @@ class Pair(RuleBasedStateMachine):
     @initialize(rules=RULES)
     def begin(self, rules: Rules) -> None:
         """Begin with nothing."""
-        self.rules = rules
+        self.limits = rules
         self.store, self.model = type(self).make(rules, lambda: self.now)
 
     # --- What is asked -------------------------------------------------------------------
@@ -90,14 +91,14 @@ class Pair(RuleBasedStateMachine):
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, count=st.integers(1, 2))
     def repeat(self, pick: int, count: int) -> None:
-        """An attempt once more."""
+        """Repeat an attempt."""
         request, owner, content = self._attempt(pick)
         self._reserve(request, owner, content, count, address=False)
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, count=st.sampled_from([1, 1, 2, 3]), lasts=LASTS, sealed=LASTS)
     def commit(self, pick: int, count: int, lasts: int, sealed: int) -> None:
-        """A commit, mostly of what is pending."""
+        """Commit, mostly what is pending."""
         request, owner, _ = self._attempt(pick)
         self._commit(request, owner, count, self.now + lasts, self.now + sealed - 1)
 
@@ -115,14 +116,14 @@ class Pair(RuleBasedStateMachine):
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, ambiguous=st.booleans())
     def release(self, pick: int, *, ambiguous: bool) -> None:
-        """A release, mostly of what is pending."""
+        """Release, mostly what is pending."""
         request, owner, _ = self._attempt(pick)
         told = self._both(lambda side: side.release(request, owner, ambiguous=ambiguous))
         self.charged = told != "nothing"
 
     @rule()
     def usage(self) -> None:
-        """A question."""
+        """Ask a question."""
         before = self.seen
         self._both(lambda side: side.usage())
         if before is not None:
@@ -130,7 +131,7 @@ class Pair(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def tight(self, count: int) -> None:
-        """Until the moment that a refusal names the same is refused, and then it is granted."""
+        """Come back when a refusal says: not a millisecond sooner."""
         self.reserve(b"request-new-", CONTENTS[0], count, address=False)
         told = self.last
         if told[0] == "refused" and isinstance(told[3], int):
@@ -146,12 +147,12 @@ class Pair(RuleBasedStateMachine):
 
     @rule(by=FORWARD)
     def forward(self, by: int) -> None:
-        """Time passes."""
+        """Let time pass."""
         self.now += by
 
     @rule(pick=PICK, near=NEAR)
     def to_an_edge(self, pick: int, near: int) -> None:
-        """Time passes until something ends, to the millisecond."""
+        """Let time pass until something ends, to the millisecond."""
         edges = sorted({edge + near for edge in self._edges() if edge + near >= self.now})
         if edges:
             # Mostly a near one: the far ones are reached through them.
@@ -159,7 +160,7 @@ class Pair(RuleBasedStateMachine):
 
     @rule(by=BACK)
     def back(self, by: int) -> None:
-        """The clock is corrected."""
+        """Correct the clock."""
         self._lose_what_is_over(self.now)
         self.forward_only = False
         self.now -= by
@@ -167,7 +168,7 @@ class Pair(RuleBasedStateMachine):
     @precondition(lambda self: self.now > START)
     @rule(by=FAR_BACK)
     def far_back(self, by: int) -> None:
-        """The clock was wrong."""
+        """Set back a clock that was wrong."""
         self._lose_what_is_over(self.now)
         self.forward_only = False
         self.now -= by
@@ -176,8 +177,8 @@ class Pair(RuleBasedStateMachine):
 
     @invariant()
     def the_same_is_known(self) -> None:
-        """Both know the same, to the byte."""
-        if not hasattr(self, "rules"):
+        """Find the same in both, to the byte."""
+        if not hasattr(self, "limits"):
             return
         ours, theirs = self._run(self.store.known()), self._run(self.model.known())
         now = self.settled(codec.charges(ours.charges))
@@ -202,7 +203,7 @@ class Pair(RuleBasedStateMachine):
 
     @invariant()
     def what_counts_is_kept(self) -> None:
-        """A server keeps charges for a minute longer than they count."""
+        """Find charges kept for a minute longer than they count."""
         if self.charged and self.seen is not None and self.seen.charges:
             until = max(each.counts_until for each in codec.charges(self.seen.charges))
             # Some real time has passed since, but no ten seconds.
@@ -251,14 +252,14 @@ class Pair(RuleBasedStateMachine):
             self._nobody_got_too_much()
 
     def _nobody_got_too_much(self) -> None:
-        """What was delivered, by our own list of it, is within the limits."""
-        now, rules = self.now, self.rules
-        assert sum(n for at, n, _ in self.delivered if at > now - HOUR_MS) <= rules.hour
-        assert sum(n for at, n, _ in self.delivered if at > now - DAY_MS) <= rules.day
-        if rules.cooldown:
-            assert all(at <= now - rules.cooldown for at, _, _ in self.delivered[:-1])
-        if rules.sessions:
-            assert sum(n for _, n, ends in self.delivered if ends > now) <= rules.sessions
+        """Count what was delivered, by our own list of it."""
+        now, limits = self.now, self.limits
+        assert sum(n for at, n, _ in self.delivered if at > now - HOUR_MS) <= limits.hour
+        assert sum(n for at, n, _ in self.delivered if at > now - DAY_MS) <= limits.day
+        if limits.cooldown:
+            assert all(at <= now - limits.cooldown for at, _, _ in self.delivered[:-1])
+        if limits.sessions:
+            assert sum(n for _, n, ends in self.delivered if ends > now) <= limits.sessions
 
     def _attempt(self, pick: int) -> tuple[bytes, bytes, bytes]:
         """Choose an attempt: three times of four one that is pending, if there is one."""
@@ -278,7 +279,7 @@ class Pair(RuleBasedStateMachine):
         edges = {until for _, until in self.seen.seals.values()}
         for each in codec.charges(self.seen.charges):
             edges |= {each.at + HOUR_MS, each.expires}
-            edges |= {each.at + DAY_MS, each.at + self.rules.cooldown}
+            edges |= {each.at + DAY_MS, each.at + self.limits.cooldown}
         edges |= {each.at + REMEMBERED.window_ms for each in self.seen.tries}
         return edges | self._ends_of_blocks()
 
@@ -286,42 +287,42 @@ class Pair(RuleBasedStateMachine):
         return set()
 
 
-class StorePair(Pair):
-    """Two stores: also tries, violations and blocks."""
+class AbusePair(Pair):
+    """Two stores, with what is against abuse: tries, violations and blocks."""
 
     model: StoreSide
     parties = st.sampled_from(list(Party))
 
     @rule(content=st.sampled_from(CONTENTS))
     def observe(self, content: bytes) -> None:
-        """A try that ended before a reservation."""
+        """Observe a try that ended before a reservation."""
         self._both(lambda side: side.observe(content))
 
     @rule(party=parties)
     def offend(self, party: Party) -> None:
-        """A violation."""
+        """Count a violation."""
         self._both(lambda side: side.offend(party))
 
     @rule(party=parties, lasts=st.sampled_from([0, 1, 20_000]))
     def block(self, party: Party, lasts: int) -> None:
-        """An operator blocks."""
+        """Block, as an operator does."""
         until = self.now + lasts
         self._both(lambda side: side.block(party, until))
 
     @rule(party=parties)
     def lift(self, party: Party) -> None:
-        """An operator lifts."""
+        """Lift, as an operator does."""
         self._both(lambda side: side.lift(party))
 
     @rule()
     def blocks(self) -> None:
-        """An operator looks."""
+        """List the blocks."""
         self._both(lambda side: side.blocks())
 
     @precondition(lambda self: len(self.attempts) > 5)
     @rule()
     def forget(self) -> None:
-        """An operator resets the user."""
+        """Forget the user."""
         self._both(lambda side: side.forget())
         self.delivered.clear()
 
@@ -335,7 +336,7 @@ class StorePair(Pair):
     def _ends_of_blocks(self) -> set[int]:
         assert self.seen is not None
         edges: set[int] = set()
-        for violations, block in (self.seen.user, self.seen.address):  # type: ignore[misc]
-            edges |= {at + BLOCKING.window_ms for at, _ in violations}  # type: ignore[attr-defined]
-            edges |= {block[1]} if block else set()  # type: ignore[index]
+        for standing in (self.seen.user, self.seen.address):
+            edges |= {each.at + BLOCKING.window_ms for each in standing.violations}
+            edges |= {standing.block.until} if standing.block else set()
         return edges

@@ -14,6 +14,8 @@ class Mutant:
     script: str
     old: str
     new: str
+    abuse: bool = False
+    """Whether it is in what is against abuse."""
     often: bool = False
     """Whether every run of the tests tries it, not only the long one."""
 
@@ -302,23 +304,29 @@ MUTANTS = [
     ),
     Mutant("release leaves it", "release", "log = without(log, entry)", "log = log"),
     # Tries, blocks.
-    Mutant("tries: one more", "common", "#kept - most + 1", "#kept - most", often=True),
+    Mutant("tries: one more", "common", "#kept - most + 1", "#kept - most", abuse=True, often=True),
     Mutant(
-        "tries: a millisecond longer", "common", "at - window < before", "at - window <= before"
+        "tries: a millisecond longer",
+        "common",
+        "at - window < before",
+        "at - window <= before",
+        abuse=True,
     ),
-    Mutant("tries of the future", "common", "and before <= at + STANDSTILL", ""),
+    Mutant("tries of the future", "common", "and before <= at + STANDSTILL", "", abuse=True),
     Mutant(
         "a block: a millisecond longer",
         "common",
         "and now < struct.unpack",
         "and now <= struct.unpack",
         often=True,
+        abuse=True,
     ),
     Mutant(
         "a user's block is not looked at",
         "reserve",
         "standing = redis.call('GET', KEYS[4])",
         "standing = nil",
+        abuse=True,
     ),
     Mutant(
         "a violation in a block counts",
@@ -326,15 +334,27 @@ MUTANTS = [
         "if blocked(standing, raw) then return { DONE, raw, standing } end",
         "",
         often=True,
+        abuse=True,
     ),
     Mutant(
-        "violations: one more", "offend", "#kept < tonumber(ARGV[4])", "#kept <= tonumber(ARGV[4])"
+        "violations: one more",
+        "offend",
+        "#kept < tonumber(ARGV[4])",
+        "#kept <= tonumber(ARGV[4])",
+        abuse=True,
     ),
     Mutant(
         "violations: a millisecond longer",
         "offend",
         "raw - window < v[2 * i - 1]",
         "raw - window <= v[2 * i - 1]",
+        abuse=True,
     ),
-    Mutant("violations stay with a block", "offend", "if #kept < tonumber", "if #kept ~= tonumber"),
+    Mutant(
+        "violations stay with a block",
+        "offend",
+        "if #kept < tonumber",
+        "if #kept ~= tonumber",
+        abuse=True,
+    ),
 ]

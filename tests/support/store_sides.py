@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from policy import redis_codec as codec
 from policy.account import Sealed, State
@@ -18,17 +18,18 @@ from policy.decisions import (
     Reused,
 )
 from policy.limits import Limits
-from policy.memory import MemoryStore
 from policy.redis_store import RedisStore
 from policy.rules import Rule
-from policy.standing import Blocking, Offender, Party
+from policy.standing import Blocking, Offender, Party, Standing
 from policy.tries import Memory, TryKind
-from store_plain_model import PlainModel, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from store_plain_model import PlainModel, Rules
+
     from policy.decisions import Decision
+    from policy.memory import MemoryStore
     from policy.tries import Try
 
 ADDRESS = "an-address-pseud"
@@ -45,23 +46,8 @@ class Known:
     charges: bytes
     seals: dict[bytes, tuple[bytes, int]]
     tries: tuple[Try, ...] = ()
-    user: Plain = ()
-    address: Plain = ()
-
-
-class Side(Protocol):
-    """What is driven."""
-
-    async def reserve(
-        self, request: bytes, owner: bytes, content: bytes, count: int, address: str | None
-    ) -> Plain: ...  # noqa: D102
-    async def commit(
-        self, request: bytes, owner: bytes, count: int, expires: int, until: int
-    ) -> Plain: ...  # noqa: D102
-    async def release(self, request: bytes, owner: bytes, *, ambiguous: bool) -> str: ...  # noqa: D102
-    async def usage(self) -> Plain: ...  # noqa: D102
-    async def known(self) -> Known: ...  # noqa: D102
-    async def drop(self, requests: Iterable[bytes]) -> None: ...  # noqa: D102
+    user: Standing = Standing()
+    address: Standing = Standing()
 
 
 def plain(decision: Decision | Blocked) -> Plain:
@@ -198,8 +184,8 @@ class StoreSide:
             codec.packed(found.account.charges),
             {key: (kept.result, kept.until) for key, kept in found.account.sealed.items()},
             tuple(each for each in found.tries if since < each.at),
-            astuple(found.user.at(self.clock(), BLOCKING.window_ms)),
-            astuple(found.address.at(self.clock(), BLOCKING.window_ms)),
+            found.user.at(self.clock(), BLOCKING.window_ms),
+            found.address.at(self.clock(), BLOCKING.window_ms),
         )
 
     async def drop(self, requests: Iterable[bytes]) -> None:

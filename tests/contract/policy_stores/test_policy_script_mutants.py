@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from store_driver import drive
+from store_machine import AbusePair, Pair
+from store_mutants import MUTANTS, Mutant
 
 from policy.redis_scripts import load_scripts
 from policy.store import StoreUnavailable
-from store_driver import drive
-from store_mutants import MUTANTS, Mutant
 
 if TYPE_CHECKING:
     from servers import ValkeyServer
@@ -35,4 +36,9 @@ SETTINGS = settings(
 def test_a_mistake_is_noticed(server: ValkeyServer, mutant: Mutant) -> None:
     """Driven side by side with memory, the mistaken script soon answers otherwise."""
     with pytest.raises((AssertionError, StoreUnavailable)):
-        drive(server.url, SETTINGS, load_scripts(mutant.change))
+        drive(
+            server.url,
+            SETTINGS,
+            load_scripts(mutant.change),
+            AbusePair if mutant.abuse else Pair,
+        )

@@ -28,7 +28,7 @@ from policy.standing import Block, Blocking, Offender, Party, Standing, Violatio
 from policy.tries import Memory, Try, TryKind
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from store_bench import Bench
 
     from policy.decisions import Attempt, CommitOutcome
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-
-from policy.memory import MemoryStore
 from store_driver import drive
-from store_machine import Pair
+from store_machine import AbusePair, Pair
 from store_plain_model import PlainModel, Rules
 from store_sides import PlainSide, StoreSide
+
+from policy.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ SETTINGS = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
+MACHINES = pytest.mark.parametrize("machine", [Pair, AbusePair])
 
 
 def test_memory_is_as_the_documentation_says() -> None:
@@ -48,12 +49,13 @@ def test_memory_is_as_the_documentation_says() -> None:
         run_state_machine_as_test(Memory, settings=SETTINGS)
 
 
-def test_a_server_is_as_memory_is(server: ValkeyServer) -> None:
+@MACHINES
+def test_a_server_is_as_memory_is(server: ValkeyServer, machine: type[Pair]) -> None:
     """The scripts answer as the account in memory, and keep the same bytes."""
-    drive(server.url, SETTINGS)
+    drive(server.url, SETTINGS, machine=machine)
 
 
-@pytest.mark.timeout(300)
-def test_a_cluster_is_as_memory_is(cluster: ValkeyCluster) -> None:
+@MACHINES
+def test_a_cluster_is_as_memory_is(cluster: ValkeyCluster, machine: type[Pair]) -> None:
     """A cluster answers as one server does."""
-    drive(cluster.url.replace("redis://", "redis+cluster://"), SETTINGS)
+    drive(cluster.url.replace("redis://", "redis+cluster://"), SETTINGS, machine=machine)
