@@ -130,6 +130,8 @@ def main(file: str) -> NoReturn:
         del os.environ[name]
     orders = Orders(**told)
     importlib.import_module(f"{orders.program}.__main__")
+    if orders.program == "tokenservice":
+        importlib.import_module("google.genai").Client(api_key="none")  # imports the rest
     Fleet(orders).run()
 
 

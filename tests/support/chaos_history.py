@@ -90,6 +90,11 @@ class History:
         ]
         file.write_text("".join(f"{json.dumps(row)}\n" for row in [*rows, self.notes]))
 
+    def extend(self, more: History) -> None:
+        """Go on with another history."""
+        self.attempts += more.attempts
+        self.notes += more.notes
+
     def add(self, attempt: Attempt) -> None:
         """Add an attempt."""
         self.attempts.append(attempt)

@@ -25,7 +25,13 @@ from serving.channel import open_channel
 FINGERPRINT = b"print"
 _SECONDS = 1.0
 _KEPT_MS = 3_600_000
-_FATES = {"commit": 0.8, "release": 0.08, "forget": 0.06, "commit late": 0.06}
+_FATES = {
+    "commit": 0.74,
+    "commit slowly": 0.06,
+    "commit late": 0.06,
+    "release": 0.08,
+    "forget": 0.06,
+}
 _COUNTS = {"1": 0.7, "2": 0.15, "3": 0.15}
 _AGAIN = 0.1
 
@@ -93,6 +99,9 @@ class Callers:
             case "commit late":
                 await asyncio.sleep(self._worker.load.lease * 1.1)
                 await self._commit(asked, late=True)
+            case "commit slowly":
+                await asyncio.sleep(self._worker.load.lease * random.uniform(0.2, 0.9))  # noqa: S311
+                await self._commit(asked)
             case "commit":
                 await self._commit(asked)
 
@@ -128,9 +137,7 @@ class Callers:
         except grpc.aio.AioRpcError:
             self._notes["release unanswered"] += 1
 
-    def _hear(
-        self, user: str, request: str, heard: Heard, sent: float, tokens: list[str]
-    ) -> None:
+    def _hear(self, user: str, request: str, heard: Heard, sent: float, tokens: list[str]) -> None:
         had = tuple(tokens) if heard is Heard.TOKENS else ()
         self._worker.history.add(Attempt(user, request, heard, sent, time.monotonic(), had))
 

@@ -32,16 +32,25 @@ SERVICES = {"policy": "policy.v1.PolicyService", "tokenservice": "tokenservice.v
 class Fleet:
     """Running replicas of one program."""
 
-    def __init__(self, orders: Orders, targets: list[str], process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, orders: Orders, targets: list[str], process: subprocess.Popen[bytes]
+    ) -> None:
         self.targets = targets
         self._service = SERVICES[orders.program]
         self._log = Path(orders.log)
+        self._output = Path(orders.log).with_suffix(".log")
         self._process = process
 
     @property
     def deaths(self) -> Counter[str]:
         """Where replicas died, and how often."""
         return Counter(self._log.read_text(encoding="utf-8").splitlines())
+
+    @property
+    def errors(self) -> list[str]:
+        """What they logged as errors: something that should not be, whatever else fails."""
+        lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if '"level": "error"' in line or "Traceback" in line]
 
     async def ready(self, within: float = 20) -> None:
         """Wait until all replicas serve."""
@@ -87,6 +96,7 @@ async def fleet(
         replica[f"{program.upper()}_LISTEN"] = target
     log, file = directory / f"{program}.deaths", directory / f"{program}.orders"
     log.touch()
+    environment = {"LOG_LEVEL": "error", "LOG_FORMAT": "json", **environment}
     orders = Orders(program, environment, replicas, str(log), kill_every, doom_within)
     orders.write(file)
     output = directory / f"{program}.log"
@@ -103,9 +113,10 @@ async def fleet(
         process.wait()
 
 
-async def run_load(directory: Path, program: str, load: Load) -> History:
+async def run_load(place: Path, program: str, load: Load) -> History:
     """Make a load to its end, and return what its callers heard."""
-    file, output = directory / f"{program}.load", directory / f"{program}.output"
+    directory = Path(tempfile.mkdtemp(dir=place))
+    file, output = directory / "load", directory / "output"
     load.write(file)
     process = spawn([sys.executable, str(HERE / f"{program}.py"), str(file)], output)
     try:
@@ -118,7 +129,11 @@ async def run_load(directory: Path, program: str, load: Load) -> History:
     told = output.read_text(errors="replace")
     if process.returncode:
         raise RuntimeError(f"the load ended with {process.returncode}:\n{told[-5000:]}")
-    files = list(Path(load.directory).glob("*.history"))
-    if len(files) != load.workers:
-        raise RuntimeError(f"{len(files)} of {load.workers} workers told what they heard")
+    return _heard(directory, load.workers)
+
+
+def _heard(directory: Path, workers: int) -> History:
+    files = list(directory.glob("*.history"))
+    if len(files) != workers:
+        raise RuntimeError(f"{len(files)} of {workers} workers told what they heard")
     return History.read(files)

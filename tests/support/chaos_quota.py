@@ -52,5 +52,4 @@ def policy_environment(directory: Path, store_url: str) -> dict[str, str]:
         "POLICY_LEASE_MS": str(round(LEASE * 1000)),
         # Two cores for all: with more, those that time out are made again until nothing else is.
         "POLICY_STORE_MAX_CONNECTIONS": "8",
-        "LOG_LEVEL": "error",
     }

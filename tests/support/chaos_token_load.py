@@ -7,6 +7,7 @@ answered; some hang up early, and some never come back.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 import uuid
@@ -25,7 +26,7 @@ _SECONDS = 4.0
 _HASTE = 0.1
 """How many hang up after at most `_HASTY_SECONDS`."""
 _HASTY_SECONDS = 0.15
-_GIVING_UP = 0.05
+_GIVING_UP = 0.03
 _AGAIN = 0.1
 _REFUSED = grpc.StatusCode.RESOURCE_EXHAUSTED
 _IN_USE = grpc.StatusCode.ABORTED
@@ -48,7 +49,8 @@ class Caller:
 
     async def attempt(self, user: str, request: str, seconds: float = _SECONDS) -> Heard:
         """Ask once. Also an answer that the request is in progress tells NOTHING of its end."""
-        sent, heard, tokens = time.monotonic(), Heard.NOTHING, ()
+        sent, heard = time.monotonic(), Heard.NOTHING
+        tokens: tuple[str, ...] = ()
         stub = random.choice(self._stubs)  # noqa: S311 - chaos
         try:
             answer = await stub.CreateToken(
@@ -68,7 +70,7 @@ class Caller:
         self._history.add(Attempt(user, request, heard, sent, time.monotonic(), tokens))
         return heard
 
-    async def insist(self, user: str, request: str, until: float) -> Heard:
+    async def insist(self, user: str, request: str, until: float = math.inf) -> Heard:
         """Ask until there is an answer."""
         while True:
             hasty = random.random() < _HASTE  # noqa: S311 - chaos
@@ -77,7 +79,7 @@ class Caller:
             gives_up = random.random() < _GIVING_UP or time.monotonic() > until  # noqa: S311
             if heard is not Heard.NOTHING or gives_up:
                 return heard
-            await asyncio.sleep(random.uniform(0.05, 0.3))  # noqa: S311 - chaos
+            await asyncio.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - chaos
 
     def _bearer(self, user: str) -> str:
         if user not in self._bearers:

@@ -29,8 +29,6 @@ class Load:
     """How much to call, and whom."""
 
     targets: list[str]
-    directory: str
-    """Where each worker leaves its history."""
     seconds: float
     workers: int = 8
     callers: int = 100
@@ -38,11 +36,13 @@ class Load:
     """Seconds between two calls of a caller, on average."""
     lease: float = 1.0
     steady: int = 10
-    """Users with a cooldown, the same from beginning to end."""
+    """Users with a cooldown, who take a while to use up what they may have."""
     bursts: int = 10
-    """Users without one, who use up what they may have in moments."""
-    burst_seconds: float = 2.0
+    """Users without one, who do in moments."""
+    steady_seconds: float = 10.0
     """After so many seconds, there are others."""
+    burst_seconds: float = 2.0
+    """Likewise."""
     jwt_secret: str = ""
 
     def write(self, file: Path) -> None:
@@ -57,16 +57,15 @@ class Worker:
         """Call as `load` says."""
         self.load = load
         self.history = History()
-        self._begun = time.monotonic()
-        self.ends = self._begun + load.seconds
+        self.ends = time.monotonic() + load.seconds
 
     def user(self) -> str:
         """Return somebody; `burst` and `steady` are also their tiers."""
-        number = random.randrange(self.load.steady + self.load.bursts)  # noqa: S311 - chaos
-        if number < self.load.steady:
-            return f"steady-{number}"
-        wave = int(time.monotonic() / self.load.burst_seconds)  # the same in all processes
-        return f"burst-{number}-{wave}"
+        load, now = self.load, time.monotonic()  # the same in all processes
+        number = random.randrange(load.steady + load.bursts)  # noqa: S311 - chaos
+        if number < load.steady:
+            return f"steady-{number}-{now // load.steady_seconds:.0f}"
+        return f"burst-{number}-{now // load.burst_seconds:.0f}"
 
     async def call_all(self, call: Callable[[], Awaitable[None]]) -> None:
         """Let all callers call until the end."""
@@ -83,7 +82,10 @@ class Worker:
 
 
 def run_workers(work: Callable[[Worker], Awaitable[None]]) -> NoReturn:
-    """Run `work` in as many processes as the load, the file in the argument, says."""
+    """Run `work` in as many processes as the load says.
+
+    That is the file in the argument; beside it, each process leaves its history.
+    """
     load = Load(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     children = [_fork(load, work) for _ in range(load.workers)]
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
@@ -101,8 +103,7 @@ def _fork(load: Load, work: Callable[[Worker], Awaitable[None]]) -> int:
         if os.getppid() == parent:
             worker = Worker(load)
             asyncio.run(_work(work, worker))
-            name = f"{uuid.uuid4().hex}.history"
-            worker.history.write(Path(load.directory) / name)
+            worker.history.write(Path(sys.argv[1]).with_name(f"{uuid.uuid4().hex}.history"))
             code = 0
     except BaseException:  # noqa: BLE001 - a child must not come back from here
         traceback.print_exc()

@@ -74,8 +74,8 @@ def _wound_policy(doom: Doom) -> None:
     def is_committed(answer: Any) -> bool:
         return isinstance(answer, Committed)
 
-    _wrap(RedisStore, "reserve", doom, "policy before reserve", "policy after reserve", is_reserved)
-    _wrap(RedisStore, "commit", doom, "policy before commit", "policy after commit", is_committed)
+    _wrap(RedisStore, "reserve", doom, POLICY_POINTS[:2], is_reserved)
+    _wrap(RedisStore, "commit", doom, POLICY_POINTS[2:], is_committed)
 
 
 def _wound_tokenservice(doom: Doom) -> None:
@@ -96,19 +96,19 @@ def _wound_tokenservice(doom: Doom) -> None:
         return answer
 
     PolicyClient.call = doomed_call  # type: ignore[method-assign]
-    _wrap(GeminiMinter, "mint", doom, "", "tokenservice after mint")
-    _wrap(TokenService, "CreateToken", doom, "", "tokenservice before answer")
+    _wrap(GeminiMinter, "mint", doom, ("", "tokenservice after mint"))
+    _wrap(TokenService, "CreateToken", doom, ("", "tokenservice before answer"))
 
 
 def _wrap(
     owner: type,
     name: str,
     doom: Doom,
-    before: str,
-    after: str,
+    points: tuple[str, ...],
     counts: Callable[[Any], bool] = lambda _: True,
 ) -> None:
     method: Callable[..., Any] = getattr(owner, name)
+    before, after = points
 
     async def doomed(*args: Any, **kwargs: Any) -> Any:
         doom.passing(before)
