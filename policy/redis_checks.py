@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from redis.asyncio import RedisCluster
 from redis.exceptions import NoPermissionError
 
 from policy.limits import DAY_MS
@@ -89,14 +90,21 @@ async def check(link: Link, mark: str, *, allow_eviction: bool, marked: bool = F
 
 async def _told(link: Link) -> list[Mapping[str, Any]]:
     try:
-        return [
-            await server.execute_command("INFO", *_SECTIONS) for server in await link.primaries()
-        ]
+        return [await _info(link.client, server) for server in await link.primaries()]
     except NoPermissionError:
         raise UnsafeStore(
             "the store's user may not ask INFO, so nobody knows whether the server evicts "
             "charges: allow it +info"
         ) from None
+
+
+async def _info(client: Client, server: Any) -> Any:
+    if isinstance(client, RedisCluster):
+        # Not by the server's own method: the cluster's client would not hear that it is gone,
+        # and not ask the others who serves in its place.
+        asked: Any = client.execute_command
+        return await asked("INFO", *_SECTIONS, target_nodes=server)
+    return await server.execute_command("INFO", *_SECTIONS)
 
 
 def _evicts(policy: object) -> str:
