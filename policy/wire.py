@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from policy.explain import Explanation
     from policy.judge import Ruling
     from policy.limits import Assessment
-    from policy.rules import Finding
+    from policy.rules import Finding, Rules
+    from policy.standing import Standing
 
 MAX_TIME_MS = 253_402_300_799_999  # the year 9999: beyond it a time is a mistake
 _MAX_MODEL_CHARS = 1_000
@@ -106,7 +107,10 @@ def reserve_response(ruling: Ruling) -> pb.ReserveResponse:
 def explained(explanation: Explanation) -> pb.ReserveResponse:
     """Return the answer to a dry run."""
     answer = reserve_response(explanation.ruling)
-    now = explanation.inspection.now
+    seen, rules = explanation.inspection, explanation.ruling.tier.rules
+    now = seen.now
+    answer.verdicts.append(_stood(Party.ADDRESS, seen.address, rules, now))
+    answer.verdicts.append(_stood(Party.USER, seen.user, rules, now))
     answer.verdicts.extend(_assessed(assessed, now) for assessed in explanation.limits)
     answer.verdicts.extend(_found(finding) for finding in explanation.findings)
     return answer
@@ -137,6 +141,22 @@ def _refusal(outcome: Outcome) -> pb.Refusal:
         refusal.next_allowed_time.CopyFrom(timestamp(until))
         refusal.retry_after_ms = max(0, until - now)
     return refusal
+
+
+def _stood(party: Party, standing: Standing, rules: Rules, now: int) -> pb.RuleVerdict:
+    blocking = rules.blocking
+    standing = standing.at(now, blocking.window_ms)
+    kind = pb.RuleVerdict
+    verdict = kind(
+        rule=f"{party.value}_block",
+        mode=rules.blocking_mode.value,
+        verdict=kind.VERDICT_REFUSE if standing.block else kind.VERDICT_PASS,
+        observed=len(standing.violations),
+        threshold=blocking.violations,
+    )
+    if standing.block is not None:
+        verdict.next_allowed_time.CopyFrom(timestamp(standing.block.ends(now)))
+    return verdict
 
 
 def _assessed(assessed: Assessment, now: int) -> pb.RuleVerdict:

@@ -358,7 +358,12 @@ async def test_a_dry_run_explains_and_changes_nothing(world: World) -> None:
     assert verdicts["tokens_per_day"].headroom == 99
     assert verdicts["cooldown"].verdict == kind.VERDICT_REFUSE
     assert verdicts["cooldown"].next_allowed_time == at(world.clock.now + 5 * MINUTE)
+    assert (verdicts["user_block"].verdict, verdicts["user_block"].threshold) == (
+        kind.VERDICT_PASS,
+        5,
+    )
     assert {
+        "address_block",
         "volume",
         "identical_requests",
         "parameter_enumeration",
