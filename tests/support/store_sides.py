@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
 
 from policy import redis_codec as codec
@@ -46,8 +46,8 @@ class Known:
     charges: bytes
     seals: dict[bytes, tuple[bytes, int]]
     tries: tuple[Try, ...] = ()
-    user: Standing = Standing()
-    address: Standing = Standing()
+    user: Standing = field(default_factory=Standing)
+    address: Standing = field(default_factory=Standing)
 
 
 def plain(decision: Decision | Blocked) -> Plain:

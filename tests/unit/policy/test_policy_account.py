@@ -1,10 +1,10 @@
 """What can happen to a user's charges."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
-from policy.account import Account
+from policy.account import Account, Charge, Sealed, State
 from policy.decisions import (
     Attempt,
     CommitOutcome,
@@ -13,6 +13,7 @@ from policy.decisions import (
     InProgress,
     Lost,
     Refused,
+    Release,
     Replayed,
     Reserved,
     Reused,
@@ -52,12 +53,26 @@ def commit(
     attempt: Attempt,
     now: int = NOW,
     *,
-    expires: Sequence[int] = (NOW + HOUR_MS,),
+    count: int = 1,
+    expires: int = NOW + HOUR_MS,
     sealed_until: int = NOW + 120_000,
     limits: Limits = LIMITS,
 ) -> CommitOutcome:
     """Make a charge final."""
-    return account.commit(attempt, expires, b"sealed", sealed_until, limits, now=now)
+    sealed = Sealed(b"sealed", sealed_until)
+    return account.commit(attempt, count, expires, sealed, limits, now=now)
+
+
+def release(
+    account: Account,
+    attempt: Attempt,
+    now: int = NOW,
+    *,
+    ambiguous: bool = False,
+    limits: Limits = LIMITS,
+) -> Release:
+    """Give a charge back."""
+    return account.release(attempt, limits, ambiguous=ambiguous, now=now)
 
 
 def test_a_reservation_holds_until_its_lease_ends(account: Account, attempt_at: AttemptAt) -> None:
@@ -92,8 +107,8 @@ def test_a_request_id_with_another_content_is_refused(
     reserve(account, first)
     if committed:
         commit(account, first)
-    assert reserve(account, attempt_at(b"r"), fingerprint=b"other") == Reused()
-    assert reserve(account, first, fingerprint=b"other") == Reused()
+    assert reserve(account, attempt_at(b"r"), fingerprint=b"other") == Reused(NOW)
+    assert reserve(account, first, fingerprint=b"other") == Reused(NOW)
 
 
 def test_a_committed_request_is_replayed_while_its_seal_lasts(
@@ -104,7 +119,7 @@ def test_a_committed_request_is_replayed_while_its_seal_lasts(
     reserve(account, first)
     commit(account, first, sealed_until=NOW + 5_000)
     answer = reserve(account, attempt_at(b"r"), NOW + 4_999)
-    assert answer == Replayed(b"sealed", Usage(1, 1, 1, None))
+    assert answer == Replayed(b"sealed", Usage(1, 1, 1, None), NOW + 4_999)
     assert isinstance(reserve(account, attempt_at(b"r"), NOW + 5_000), Reserved)
 
 
@@ -142,7 +157,7 @@ def test_only_the_owner_can_commit_or_release(account: Account, attempt_at: Atte
     """Another attempt at the same request can neither commit nor release the charge."""
     reserve(account, attempt_at(b"r", b"one"))
     assert commit(account, attempt_at(b"r", b"two")) == Lost()
-    assert account.release(attempt_at(b"r", b"two"), now=NOW) is False
+    assert release(account, attempt_at(b"r", b"two")) is Release.NOTHING
     assert isinstance(commit(account, attempt_at(b"r", b"one")), Committed)
 
 
@@ -171,7 +186,7 @@ def test_a_commit_can_be_repeated(account: Account, attempt_at: AttemptAt) -> No
     reserve(account, attempt)
     first = commit(account, attempt, NOW + 10)
     charges = list(account.charges)
-    again = commit(account, attempt, NOW + 20, expires=[NOW + DAY_MS])
+    again = commit(account, attempt, NOW + 20, expires=NOW + DAY_MS)
     assert again == first == Committed(Usage(1, 1, 1, None))
     assert account.charges == charges
 
@@ -197,7 +212,7 @@ def test_a_commit_of_fewer_gives_the_rest_back(account: Account, attempt_at: Att
     attempt = attempt_at()
     reserve(account, attempt, count=3, limits=three)
     assert isinstance(reserve(account, attempt_at(), limits=three), Refused)
-    outcome = commit(account, attempt, expires=[NOW + HOUR_MS] * 2, limits=three)
+    outcome = commit(account, attempt, count=2, limits=three)
     assert outcome == Committed(Usage(2, 2, 2, None))
     assert isinstance(reserve(account, attempt_at(), limits=three), Reserved)
 
@@ -208,7 +223,7 @@ def test_a_commit_of_more_than_was_reserved_is_lost(
     """Nobody can commit more tokens than were reserved; the charge stays as it was."""
     attempt = attempt_at()
     reserve(account, attempt)
-    assert commit(account, attempt, expires=[NOW + HOUR_MS] * 2) == Lost()
+    assert commit(account, attempt, count=2) == Lost()
     assert isinstance(commit(account, attempt), Committed)
 
 
@@ -217,8 +232,8 @@ def test_a_release_gives_back_exactly_once(account: Account, attempt_at: Attempt
     one = Limits(1, 1, HOUR_MS, 1)
     attempt = attempt_at()
     reserve(account, attempt, limits=one)
-    assert account.release(attempt, now=NOW) is True
-    assert account.release(attempt, now=NOW) is False
+    assert release(account, attempt) is Release.RELEASED
+    assert release(account, attempt) is Release.NOTHING
     assert commit(account, attempt, limits=one) == Lost()
     assert isinstance(reserve(account, attempt_at(), limits=one), Reserved)
 
@@ -228,7 +243,7 @@ def test_a_committed_charge_cannot_be_released(account: Account, attempt_at: Att
     attempt = attempt_at()
     reserve(account, attempt)
     commit(account, attempt)
-    assert account.release(attempt, now=NOW) is False
+    assert release(account, attempt) is Release.NOTHING
     assert account.usage(LIMITS, now=NOW).tokens_last_hour == 1
 
 
@@ -236,7 +251,7 @@ def test_a_release_after_the_lease_finds_nothing(account: Account, attempt_at: A
     """What the lease gave back cannot be given back again."""
     attempt = attempt_at()
     reserve(account, attempt)
-    assert account.release(attempt, now=NOW + LEASE) is False
+    assert release(account, attempt, NOW + LEASE) is Release.NOTHING
 
 
 def test_the_cooldown_falls_back_after_a_release(account: Account, attempt_at: AttemptAt) -> None:
@@ -246,7 +261,7 @@ def test_the_cooldown_falls_back_after_a_release(account: Account, attempt_at: A
     reserve(account, first, limits=limits)
     commit(account, first, limits=limits)
     assert isinstance(reserve(account, failed, NOW + 5_000, limits=limits), Reserved)
-    account.release(failed, now=NOW + 5_001)
+    release(account, failed, NOW + 5_001)
     assert isinstance(reserve(account, attempt_at(), NOW + 5_001, limits=limits), Reserved)
 
 
@@ -280,7 +295,10 @@ def test_usage_counts_issued_tokens_each_in_its_window(
     attempt = attempt_at()
     reserve(account, attempt, count=2)
     assert account.usage(LIMITS, now=NOW) == Usage(0, 0, 0, None)
-    commit(account, attempt, expires=[NOW + 1_000, NOW + 2 * DAY_MS])
+    commit(account, attempt, count=2, expires=NOW + 1_000)
+    last = attempt_at()
+    reserve(account, last)
+    commit(account, last, expires=NOW + 2 * DAY_MS)
     counts = [
         (usage.active_tokens, usage.tokens_last_hour, usage.tokens_last_day)
         for usage in (
@@ -289,8 +307,8 @@ def test_usage_counts_issued_tokens_each_in_its_window(
         )
     ]
     assert counts == [
-        *((2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 2, 2)),
-        *((1, 0, 2), (1, 0, 2), (1, 0, 0), (0, 0, 0)),
+        *((3, 3, 3), (3, 3, 3), (1, 3, 3), (1, 3, 3)),
+        *((1, 0, 3), (1, 0, 3), (1, 0, 0), (0, 0, 0)),
     ]
 
 
@@ -316,3 +334,63 @@ def test_usage_names_the_next_moment_and_agrees_with_reserve(
     promised = account.usage(limits, now=NOW + 1).next_allowed_at
     assert promised == refused.verdict.next_allowed_at == NOW + 5_000
     assert account.usage(limits, now=NOW + 5_000).next_allowed_at is None
+
+
+def test_an_ambiguous_release_is_within_a_budget(account: Account, attempt_at: AttemptAt) -> None:
+    """Two an hour are given back, a third stays; an hour after the first there is room again."""
+    limits = Limits(9, 9, 0, 0, refunds_per_hour=2)
+    outcomes = []
+    for now in (NOW, NOW + 5, NOW + 6, NOW + HOUR_MS - 1, NOW + HOUR_MS):
+        attempt = attempt_at()
+        reserve(account, attempt, now, limits=limits)
+        outcomes.append(release(account, attempt, now, ambiguous=True, limits=limits))
+    assert outcomes == [
+        *(Release.RELEASED, Release.RELEASED, Release.KEPT, Release.KEPT, Release.RELEASED),
+    ]
+    assert account.usage(limits, now=NOW + HOUR_MS - 1).tokens_last_hour == 2
+
+
+def test_what_stays_after_a_release_is_nobodys(account: Account, attempt_at: AttemptAt) -> None:
+    """Its commit is lost, it cannot be released, and a repeat is a new charge."""
+    limits = Limits(9, 9, 0, 0, refunds_per_hour=0)
+    attempt = attempt_at()
+    reserve(account, attempt, limits=limits)
+    assert release(account, attempt, ambiguous=True, limits=limits) is Release.KEPT
+    assert commit(account, attempt, limits=limits) == Lost()
+    assert release(account, attempt, limits=limits) is Release.NOTHING
+    assert isinstance(reserve(account, attempt, limits=limits), Reserved)
+    assert [charge.state for charge in account.charges] == [State.ISSUED, State.PENDING]
+
+
+def test_a_plain_release_needs_no_budget(account: Account, attempt_at: AttemptAt) -> None:
+    """Where no token can have been made, the charge is always given back."""
+    limits = Limits(9, 9, 0, 0, refunds_per_hour=0)
+    attempt = attempt_at()
+    reserve(account, attempt, limits=limits)
+    assert release(account, attempt, limits=limits) is Release.RELEASED
+    assert account.charges == []
+
+
+def test_a_refund_counts_as_no_token(account: Account, attempt_at: AttemptAt) -> None:
+    """Neither a window, nor the cooldown, nor usage knows of what was given back."""
+    limits = Limits(1, 1, HOUR_MS, 1)
+    attempt = attempt_at()
+    reserve(account, attempt, limits=limits)
+    release(account, attempt, ambiguous=True, limits=limits)
+    assert account.usage(limits, now=NOW) == Usage(0, 0, 0, None)
+    assert isinstance(reserve(account, attempt, limits=limits), Reserved)
+
+
+@pytest.mark.parametrize("back, now", [(1, NOW), (60_000, NOW), (60_001, NOW - 60_001)])
+def test_a_clock_that_steps_back(
+    account: Account, attempt_at: AttemptAt, back: int, now: int
+) -> None:
+    """By a minute or less it stands still; by more it is believed, and charges come along."""
+    limits = Limits(9, 9, 5_000, 0)
+    attempt = attempt_at()
+    reserve(account, attempt, limits=limits)
+    refused = reserve(account, attempt_at(), NOW - back, limits=limits)
+    assert isinstance(refused, Refused)
+    assert (refused.now, refused.verdict.next_allowed_at) == (now, now + LEASE)
+    owner, request = attempt.owner, attempt.request
+    assert account.charges == [Charge(now, now + LEASE, 1, State.PENDING, request, owner, PRINT)]

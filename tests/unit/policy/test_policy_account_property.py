@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import example, given, settings, strategies as st
 
-from policy.account import Account
+from policy.account import Account, Sealed
 from policy.decisions import Attempt, Committed, Refused, Reserved
 from policy.limits import DAY_MS, HOUR_MS, Limits
 
@@ -79,7 +79,7 @@ def test_no_window_of_issued_tokens_is_ever_exceeded(
 
     def commit(which: int, lasts: int) -> None:
         attempt, count = pending.pop(which % len(pending))
-        outcome = account.commit(attempt, [now + lasts] * count, b"", 0, limits, now=now)
+        outcome = account.commit(attempt, count, now + lasts, Sealed(b"", 0), limits, now=now)
         if isinstance(outcome, Committed):
             book.issue(now, count, lasts)
 
@@ -91,7 +91,8 @@ def test_no_window_of_issued_tokens_is_ever_exceeded(
         if (event == ISSUE and len(pending) > known) or (event == COMMIT and pending):
             commit(-1 if event == ISSUE else which, lasts)
         if event == RELEASE and pending:
-            account.release(pending.pop(which % len(pending))[0], now=now)
+            attempt, _ = pending.pop(which % len(pending))
+            account.release(attempt, limits, ambiguous=bool(count % 2), now=now)
 
 
 @given(limits=LIMITS, events=EVENTS, count=st.integers(1, 2))
@@ -107,10 +108,10 @@ def test_the_promised_moment_is_tight(
         before = list(account.charges)
         decision = account.reserve(key, b"print", count, limits, now=at, lease_ms=LEASE)
         if isinstance(decision, Reserved):
-            account.commit(key, [at + HOUR_MS] * count, b"", 0, limits, now=at)
+            account.commit(key, count, at + HOUR_MS, Sealed(b"", 0), limits, now=at)
             return decision
         assert isinstance(decision, Refused)
-        assert account.charges == [charge for charge in before if charge.counts(at)]
+        assert account.charges == [charge for charge in before if at < charge.counts_until]
         return decision
 
     for step, _, size, _, _ in events:

@@ -15,7 +15,7 @@ LONG = 10 * DAY_MS
 
 def issued(at: int, *, count: int = 1, lasts: int = LONG) -> Spend:
     """Return tokens that were issued together."""
-    return Spend(at, (at + lasts,) * count)
+    return Spend(at, count, at + lasts)
 
 
 def test_the_windows_are_an_hour_and_a_day() -> None:
@@ -103,7 +103,7 @@ def test_zero_switches_cooldown_and_sessions_off() -> None:
 
 def test_the_cooldown_waits_for_a_token_that_may_yet_be_issued() -> None:
     """While a mint is under way its token may come at any time: the cooldown holds until then."""
-    pending = Spend(NOW, (NOW + 30_000,), pending_until=NOW + 30_000)
+    pending = Spend(NOW, 1, NOW + 30_000, pending=True)
     limits = Limits(9, 9, COOLDOWN, 0)
     verdict = refusal([pending], 1, limits, NOW + COOLDOWN)
     assert verdict is not None
@@ -129,14 +129,14 @@ def histories(draw: st.DrawFn) -> tuple[list[Spend], int]:
     at, spends = NOW, []
     for _ in range(draw(st.integers(0, 6))):
         lasts = st.sampled_from([1, COOLDOWN, HOUR_MS, DAY_MS])
-        spends.append(Spend(at, tuple(at + draw(lasts) for _ in range(draw(st.integers(1, 2))))))
+        spends.append(Spend(at, draw(st.integers(1, 2)), at + draw(lasts)))
         at += draw(STEPS)
     return spends, at
 
 
 def plainly_allowed(spends: Sequence[Spend], count: int, limits: Limits, now: int) -> bool:
     """Say by counting one by one whether `count` more may pass."""
-    tokens = [(spend.at, expiry) for spend in spends for expiry in spend.expires]
+    tokens = [(spend.at, spend.expires) for spend in spends for _ in range(spend.count)]
     return (
         sum(at > now - HOUR_MS for at, _ in tokens) + count <= limits.tokens_per_hour
         and sum(at > now - DAY_MS for at, _ in tokens) + count <= limits.tokens_per_day
