@@ -112,6 +112,21 @@ class TestWhatCounts:
         assert evidence([*burst, deaf]) == []
         assert evidence([*burst, told]) == [told]
 
+    def test_a_time_that_has_come_binds_nobody(self) -> None:
+        """Who meets the limit anew just after another kept the appointment was told nothing."""
+        first, second = NOW + 10 * SECOND, NOW + 20 * SECOND
+        kept, beside = refused(first, second), refused(first, second)
+        after = refused(first + SECOND // 2, second)
+        assert evidence([refused(NOW, first), kept, beside, after]) == []
+
+    def test_bursts_are_counted_apart(self) -> None:
+        """Sixty requests at once, and again when the time has come, and again, are no flood."""
+        first, second = NOW + 10 * SECOND, NOW + 20 * SECOND
+        at_first = [refused(NOW, first)] * 60
+        as_told = [refused(first, second)] * 60
+        anew = [refused(first + SECOND // 2, second)] * 60
+        assert evidence([*at_first, *as_told, *anew]) == []
+
     def test_what_counts_by_its_kind(self) -> None:
         """Wrong content and a request id of two contents count; being asked to wait does not."""
         busy = Try(NOW, NOW + 30_000, TryKind.BUSY, b"same")
@@ -329,6 +344,27 @@ class TestRules:
         """Each finding has its measure and its threshold, also where nothing is broken."""
         seen = [(f.observed, f.threshold) for f in findings([rejected(NOW), rejected(NOW)], RULES)]
         assert seen == [(2, 100), (2, 5), (1, 5), (0, 10)]
+
+    def test_what_a_limit_refused_passes_when_the_limit_said(self) -> None:
+        """Whoever waits as long as it was told to comes at an appointment."""
+        tries = [refused(NOW + n * 7 * SECOND) for n in range(12)]
+        hit = [found for found in findings(tries, RULES) if found.broken]
+        assert [found.ends_at for found in hit] == [LATER, LATER]
+
+    def test_anything_else_passes_when_enough_is_forgotten(self) -> None:
+        """The same wrong request breaks no rule once too few of those before it are left."""
+        tries = [rejected(NOW + n * 7 * SECOND, b"%d" % (n % 7)) for n in range(12)]
+        ends = {found.rule: found.ends_at for found in findings(tries, RULES) if found.broken}
+        leaves = [each.at + 10 * MINUTE for each in tries]
+        assert ends == {
+            Rule.PARAMETER_ENUMERATION: leaves[4 - 1],  # 8 and the new one: not yet 10
+            Rule.MACHINE_TIMING: leaves[3 - 1],  # 9 and the new one: not yet 10 intervals
+        }
+        alike = [rejected(NOW + n * n) for n in range(12)]
+        found = finding(Rule.IDENTICAL_REQUESTS, alike)
+        assert found.ends_at == alike[4 - 1].at + 10 * MINUTE
+        many = [Try(NOW + n, 0, TryKind.REPLAYED, b"%d" % n) for n in range(103)]
+        assert finding(Rule.VOLUME, many).ends_at == NOW + 4 - 1 + 10 * MINUTE
 
     def test_whether_it_is_a_violation_is_the_rules_to_say(self) -> None:
         """A rule can refuse without counting towards a block."""
