@@ -2,7 +2,7 @@
 
 What the store's user may do is no more than this, `lt` being the prefix of keys:
 
-    user policy on >SECRET resetchannels -@all ~lt:* +evalsha +eval +get +set +del +mget
+    user policy on >SECRET resetchannels -@all ~lt:* +evalsha +eval +get +set +del
         +pexpire +pttl +time +zadd +zrange +zrem +zremrangebyscore +zremrangebyrank
         +info +scan +wait +ping +select +client|setinfo +cluster|slots +command +asking
 
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 ACL = (
     "resetchannels -@all ~{prefix}:* "
-    "+evalsha +eval +get +set +del +mget "
+    "+evalsha +eval +get +set +del "
     "+pexpire +pttl +time +zadd +zrange +zrem +zremrangebyscore +zremrangebyrank "
     "+info +scan +wait +ping +select +client|setinfo +cluster|slots +command +asking"
 )

@@ -107,10 +107,12 @@ class Pair(RuleBasedStateMachine):
         count=st.sampled_from([1, 1, 2]),
         lasts=LASTS,
         sealed=LASTS,
+        takes=st.sampled_from([0, 0, 1, 400, 999, 1_000]),
     )
-    def issue(self, request: bytes, count: int, lasts: int, sealed: int) -> None:
-        """Reserve and commit, as most do."""
+    def issue(self, request: bytes, count: int, lasts: int, sealed: int, takes: int) -> None:
+        """Reserve, mint and commit, as most do."""
         self.reserve(request, CONTENTS[0], count, address=False)
+        self.now += takes
         self._commit(request, self.attempts[-1][1], count, self.now + lasts, self.now + sealed - 1)
 
     @precondition(lambda self: self.attempts)

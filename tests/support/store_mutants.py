@@ -141,7 +141,6 @@ MUTANTS = [
         "if sealed and now >= struct.unpack('>I6', sealed)",
         "if false",
     ),
-    Mutant("a refund is a repeat", "reserve", "if state ~= ISSUED then return false end", ""),
     Mutant(
         "a replay charges",
         "reserve",
@@ -257,7 +256,6 @@ MUTANTS = [
         "settle(redis.call('GET', KEYS[1]) or '', raw - 1)",
         often=True,
     ),
-    Mutant("commit of a refund", "commit", "v[4 * entry] == REFUNDED or count", "count"),
     Mutant("commit of more", "commit", "count > v[4 * entry - 1]", "count > v[4 * entry - 1] + 1"),
     Mutant(
         "the rest is not given back",
