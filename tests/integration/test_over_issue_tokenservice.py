@@ -12,7 +12,7 @@ import secrets
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -54,6 +54,31 @@ async def emulator(place: Path) -> AsyncIterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+@asynccontextmanager
+async def bad_days(url: str) -> AsyncIterator[None]:
+    """Have some mints outlast their lease, some fail, and some end without an answer."""
+    faults = [
+        {"latencyMs": round(LEASE * 1300), "count": 2},
+        {"disconnect": True, "count": 1},
+        {"status": 503, "count": 1},
+    ]
+
+    async def order() -> None:
+        async with aiohttp.ClientSession(trust_env=False) as session:
+            while True:
+                async with session.post(f"{url}/emulator/v1/faults/mint", json=faults) as answer:
+                    answer.raise_for_status()
+                await asyncio.sleep(0.5)
+
+    orders = asyncio.create_task(order())
+    try:
+        yield
+    finally:
+        orders.cancel()
+        with suppress(asyncio.CancelledError):
+            await orders
 
 
 async def minted(url: str) -> set[str]:
@@ -116,7 +141,8 @@ async def test_killed_anywhere_a_token_is_delivered_and_paid_once() -> None:
         )
         history, deaths = History(), Counter[str]()
         for _ in range(ROUNDS):
-            history.extend(await run_load(place, "chaos_token_load", load))
+            async with bad_days(gemini):
+                history.extend(await run_load(place, "chaos_token_load", load))
             deaths = policies.deaths + tokenservices.deaths
             if deaths.keys() >= POINTS:
                 break

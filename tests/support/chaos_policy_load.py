@@ -1,7 +1,8 @@
 """Callers of policy.v1: python chaos_policy_load.py LOAD.json.
 
-Each does what tokenservice does, on whichever policy, and also what it should not: forgets
-reservations, commits after the lease, commits fewer than it reserved, asks twice at once.
+Each does what tokenservice does, on whichever policy, and also what it does seldom or never:
+forgets reservations, commits fewer than it reserved, commits after its lease while another
+attempt is at work, releases what is committed, asks twice at once.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Callers:
                 await self._release(asked.key)
             case "commit late":
                 await asyncio.sleep(self._worker.load.lease * 1.1)
-                await self._commit(asked, late=True)
+                await asyncio.gather(self._taken_over(asked), self._commit(asked, late=True))
             case "commit slowly":
                 await asyncio.sleep(self._worker.load.lease * random.uniform(0.2, 0.9))  # noqa: S311
                 await self._commit(asked)
@@ -128,8 +129,12 @@ class Callers:
             self._notes["commit unanswered"] += 1
         self._notes[f"{'late ' if late else ''}commit: {heard}"] += 1
         self._hear(user, request, heard, sent, tokens)
-        if heard is Heard.NOTHING and random.random() < 0.5:  # noqa: S311 - as tokenservice does
+        if random.random() < (0.5 if heard is Heard.NOTHING else _AGAIN):  # noqa: S311 - chaos
             await self._release(asked.key)
+
+    async def _taken_over(self, asked: pb.ReserveRequest) -> None:
+        if random.random() < 0.5:  # noqa: S311 - chaos
+            await self._attempt(asked.key.subject, asked.key.request_id, asked.count)
 
     async def _release(self, key: pb.ReservationKey) -> None:
         try:
