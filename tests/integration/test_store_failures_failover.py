@@ -6,7 +6,9 @@ from pathlib import Path
 from servers_cluster import valkey_cluster
 from servers_replicated import valkey_sentinel
 from servers_waiting import until
-from store_failures import DURABLE, PASSWORD, USER, Answer, Policy, serving, url_of
+from store_failures import BACK, DURABLE, PASSWORD, USER, Answer, Policy, serving, url_of
+
+from policy.v1 import policy_pb2 as pb
 
 CONFIG = {**DURABLE, "user": USER}
 FAILED_OVER = 30.0
@@ -40,7 +42,7 @@ class Load:
                 await self._one()
 
         async with asyncio.TaskGroup() as callers:
-            for _ in range(4):
+            for _ in range(2):
                 callers.create_task(caller())
 
     async def until_issued(self, more: int) -> None:
@@ -85,7 +87,8 @@ async def test_a_cluster_promotes_a_replica(tmp_path: Path) -> None:
     """Who lives elsewhere is served meanwhile; tokens are withheld until a replica has them."""
     async with valkey_cluster(tmp_path, replicas=1, config=CONFIG) as cluster:
         url = url_of(cluster.nodes[0]).replace("redis://", "redis+cluster://").removesuffix("/0")
-        async with serving(url, store_wait_replicas=1) as policy:
+        async with serving(url, store_wait_replicas=1, store_max_connections=3) as policy:
+            await crowded(policy)
             users = [policy.new_user() for _ in range(24)]
             for user in users:
                 await policy.issue(user)
@@ -112,3 +115,21 @@ async def test_a_cluster_promotes_a_replica(tmp_path: Path) -> None:
             assert await policy.decided(policy.commit, user) == "COMMITTED"
             assert await policy.decided(policy.reserve, homeless, "again") == "COOLDOWN"
             assert not policy.said("store forgot")
+
+
+async def crowded(policy: Policy) -> None:
+    """Wait until more callers than connections, with addresses in other slots, are all served."""
+    addresses = [f"192.0.2.{n}" for n in range(8)]
+
+    async def served() -> bool:
+        answers = await asyncio.gather(
+            *(
+                policy.reserve(policy.new_user(), client=pb.Client(address=address))
+                for address in addresses * 8
+            )
+        )
+        return {answer.outcome for answer in answers} == {"granted"}
+
+    await until(served, BACK, "all are granted")
+    causes = {line["cause"] for line in policy.said("rpc") if line["cause"]}
+    assert causes <= {"StoreUnavailable: the store failed: TimeoutError"}, "a busy machine's"
