@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LEASE = 1.0
-STEADY = Quota(per_hour=20, cooldown=0.3)
+STEADY = Quota(per_hour=12, cooldown=0.6)
 BURST = Quota(per_hour=40)
 QUOTAS = {"steady": STEADY, "burst": BURST}
 HASH_KEY = "over-issue under attack, a key to hash with"
