@@ -206,12 +206,13 @@ async def open_redis(url: str, options: RedisOptions | None = None) -> AsyncIter
             reinitialize_steps=0,
             socket_keepalive=True,
             ssl=target.tls,
-            **patience,
-            **target.login,
-            **target.options,
-            # A reservation may ask one server for two things at once. Beyond its bound, this
-            # client does not wait but fails.
-            max_connections=2 * options.max_connections,
+            **{
+                **common,
+                **target.options,
+                # A reservation may ask one server for two things at once. Beyond its bound,
+                # this client does not wait but fails.
+                "max_connections": 2 * options.max_connections,
+            },
         )
         try:
             yield cluster
