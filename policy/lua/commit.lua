@@ -10,11 +10,11 @@ local request, owner, count = ARGV[3], ARGV[4], tonumber(ARGV[5])
 
 local log, v, _, now, last, changed = settle(redis.call('GET', KEYS[1]) or '', raw)
 local entry = last_of(log, request .. owner)
-if not entry or v[4 * entry] == REFUNDED or count > v[4 * entry - 1] then
+if not entry or v[5 * entry - 1] == REFUNDED or count > v[5 * entry - 2] then
   if changed then store(KEYS[1], log, last, raw) end
   return { LOST, raw }
 end
-if v[4 * entry] == PENDING then
+if v[5 * entry - 1] == PENDING then
   local expires, until_ = tonumber(ARGV[6]), tonumber(ARGV[7])
   local fingerprint = string.sub(log, entry * SIZE - 3, entry * SIZE)
   -- It moves to now: windows count from when a token was issued.

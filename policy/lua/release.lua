@@ -10,20 +10,20 @@ local request, owner, ambiguous = ARGV[3], ARGV[4], ARGV[5] == '1'
 
 local log, v, n, now, last, changed = settle(redis.call('GET', KEYS[1]) or '', raw)
 local entry = last_of(log, request .. owner)
-if not entry or v[4 * entry] ~= PENDING then
+if not entry or v[5 * entry - 1] ~= PENDING then
   if changed then store(KEYS[1], log, last, raw) end
   return { NOTHING, raw }
 end
 local refunds = 0
 for i = 1, n do
-  if v[4 * i] == REFUNDED then refunds = refunds + 1 end
+  if v[5 * i - 1] == REFUNDED then refunds = refunds + 1 end
 end
 local fingerprint = string.sub(log, entry * SIZE - 3, entry * SIZE)
 if ambiguous and refunds >= tonumber(ARGV[6]) then
-  local at = v[4 * entry - 3]
+  local at = v[5 * entry - 4]
   -- It stays, but is nobody's: it can neither be committed nor answer a repeat.
   log = string.sub(log, 1, (entry - 1) * SIZE)
-    .. struct.pack('>I6I6BB', at, at, v[4 * entry - 1], ISSUED)
+    .. struct.pack('>I6I6BB', at, at, v[5 * entry - 2], ISSUED)
     .. request .. string.rep('\0', 8) .. fingerprint
     .. string.sub(log, entry * SIZE + 1)
   store(KEYS[1], log, math.max(last, at + DAY), raw)

@@ -27,7 +27,7 @@ end
 -- Is it a repeat?
 local sealed = nil
 local known = last_of(log, request, function(entry)
-  local state = v[4 * entry]
+  local state = v[5 * entry - 1]
   if state == PENDING then return true end
   if state ~= ISSUED then return false end
   if sealed == nil then
@@ -42,10 +42,10 @@ if known then
   if string.sub(theirs, 9) ~= fingerprint then
     return { REUSED, raw, now, tried(REUSED, 0) }
   end
-  if v[4 * known] == ISSUED then
+  if v[5 * known - 1] == ISSUED then
     return { REPLAYED, raw, now, tried(REPLAYED, 0), string.sub(sealed, 7), log }
   end
-  local ends = v[4 * known - 2]
+  local ends = v[5 * known - 3]
   if string.sub(theirs, 1, 8) == owner then return { REPEATED, raw, ends } end
   return { BUSY, raw, now, tried(BUSY, ends), ends }
 end
@@ -66,9 +66,9 @@ local function rolls(limit, size, taken, first, window)
   if count > size then return refuses(limit, NEVER) end
   local at = now
   while taken + count > size do
-    if v[4 * first] ~= REFUNDED then
-      taken = taken - v[4 * first - 1]
-      at = v[4 * first - 3] + window
+    if v[5 * first - 1] ~= REFUNDED then
+      taken = taken - v[5 * first - 2]
+      at = v[5 * first - 4] + window
     end
     first = first + 1
   end
@@ -78,7 +78,7 @@ end
 -- From the newest back: what was counted where the hour ends is the hour's.
 local taken, hourly, daily, first_of_hour, first_of_day, cools = 0, nil, nil, 1, 1, 0
 for entry = n, 1, -1 do
-  local o = 4 * entry
+  local o = 5 * entry - 1
   local at, state = v[o - 3], v[o]
   if not hourly and at + HOUR <= now then hourly, first_of_hour = taken, entry + 1 end
   if not daily and at + DAY <= now then daily, first_of_day = taken, entry + 1 end
@@ -95,9 +95,9 @@ if cooldown > 0 and now < cools then refuses(3, cools) end
 if sessions > 0 then
   local held, live = {}, 0
   for i = 1, n do
-    if v[4 * i] ~= REFUNDED and v[4 * i - 2] > now then
-      held[#held + 1] = { v[4 * i - 2], v[4 * i - 1] }
-      live = live + v[4 * i - 1]
+    if v[5 * i - 1] ~= REFUNDED and v[5 * i - 3] > now then
+      held[#held + 1] = { v[5 * i - 3], v[5 * i - 2] }
+      live = live + v[5 * i - 2]
     end
   end
   if count > sessions then

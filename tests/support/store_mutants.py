@@ -104,11 +104,11 @@ MUTANTS = [
         often=True,
     ),
     Mutant(
-        "sessions: a millisecond longer", "reserve", "v[4 * i - 2] > now", "v[4 * i - 2] >= now"
+        "sessions: a millisecond longer", "reserve", "v[5 * i - 3] > now", "v[5 * i - 3] >= now"
     ),
     Mutant("sessions: not in order", "reserve", "a[1] < b[1]", "a[1] > b[1]"),
     Mutant(
-        "sessions count batches as one", "reserve", "live = live + v[4 * i - 1]", "live = live + 1"
+        "sessions count batches as one", "reserve", "live = live + v[5 * i - 2]", "live = live + 1"
     ),
     Mutant("sessions when they are off", "reserve", "if sessions > 0 then", "if true then"),
     Mutant("the mildest limit is named", "reserve", "at > opens)", "at < opens)"),
@@ -161,21 +161,21 @@ MUTANTS = [
     Mutant(
         "forgotten after an hour",
         "common",
-        "math.max(v[o + 1] + DAY, v[o + 2])",
-        "math.max(v[o + 1] + HOUR, v[o + 2])",
+        "      ends = v[o + 1] + DAY\n",
+        "      ends = v[o + 1] + HOUR\n",
         often=True,
     ),
     Mutant(
         "forgotten when expired",
         "common",
-        "math.max(v[o + 1] + DAY, v[o + 2])",
-        "math.min(v[o + 1] + DAY, v[o + 2])",
+        "if v[o + 2] > ends",
+        "if v[o + 2] < ends",
     ),
     Mutant(
         "forgotten though unexpired",
         "common",
-        "math.max(v[o + 1] + DAY, v[o + 2])",
-        "v[o + 1] + DAY",
+        "if v[o + 2] > ends",
+        "if false",
     ),
     Mutant(
         "a lease never ends",
@@ -217,8 +217,8 @@ MUTANTS = [
     Mutant(
         "what is forgotten comes back",
         "common",
-        "    v, n = numbers(log, SIZE, ENTRY, 4)\n    changed = true",
-        "    v, n = numbers(log, SIZE, ENTRY, 4)",
+        "    v, n = numbers(log, SIZE, ENTRY, 5)\n    changed = true",
+        "    v, n = numbers(log, SIZE, ENTRY, 5)",
     ),
     Mutant(
         "keys end too early", "common", "math.max(ms, 0) + SLACK", "math.max(ms, 0)", often=True
@@ -256,22 +256,24 @@ MUTANTS = [
         "settle(redis.call('GET', KEYS[1]) or '', raw - 1)",
         often=True,
     ),
-    Mutant("commit of more", "commit", "count > v[4 * entry - 1]", "count > v[4 * entry - 1] + 1"),
+    Mutant("commit of more", "commit", "count > v[5 * entry - 2]", "count > v[5 * entry - 2] + 1"),
     Mutant(
         "the rest is not given back",
         "commit",
         "now, expires, count, ISSUED",
-        "now, expires, v[4 * entry - 1], ISSUED",
+        "now, expires, v[5 * entry - 2], ISSUED",
         often=True,
     ),
     Mutant(
         "it stays where it was reserved",
         "commit",
         "'>I6I6BB', now, expires",
-        "'>I6I6BB', v[4 * entry - 3], expires",
+        "'>I6I6BB', v[5 * entry - 4], expires",
         often=True,
     ),
-    Mutant("commit twice", "commit", "if v[4 * entry] == PENDING then", "if true then", often=True),
+    Mutant(
+        "commit twice", "commit", "if v[5 * entry - 1] == PENDING then", "if true then", often=True
+    ),
     Mutant("the seal is not kept", "commit", "if now < until_ then", "if false then"),
     Mutant("commit leaves it pending", "commit", "count, ISSUED)", "count, PENDING)"),
     Mutant("commit keeps the reservation", "commit", "log = without(log, entry)", "log = log"),
@@ -279,8 +281,8 @@ MUTANTS = [
     Mutant(
         "release of what was issued",
         "release",
-        "v[4 * entry] ~= PENDING",
-        "v[4 * entry] == REFUNDED",
+        "v[5 * entry - 1] ~= PENDING",
+        "v[5 * entry - 1] == REFUNDED",
         often=True,
     ),
     Mutant(
@@ -302,7 +304,14 @@ MUTANTS = [
     ),
     Mutant("release leaves it", "release", "log = without(log, entry)", "log = log"),
     # Tries, blocks.
-    Mutant("tries: one more", "common", "#kept - most + 1", "#kept - most", abuse=True, often=True),
+    Mutant(
+        "tries: one more",
+        "common",
+        "string.sub(tries, -most * TRY)",
+        "string.sub(tries, -(most + 1) * TRY)",
+        abuse=True,
+        often=True,
+    ),
     Mutant(
         "tries: a millisecond longer",
         "common",
