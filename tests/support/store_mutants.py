@@ -83,9 +83,7 @@ MUTANTS = [
         "taken = taken + v[o - 1]\n  do\n",
     ),
     Mutant("cooldown: a millisecond longer", "reserve", "now < cools", "now <= cools"),
-    Mutant(
-        "cooldown: a millisecond shorter", "reserve", "now < cools", "now + 1 < cools", often=True
-    ),
+    Mutant("cooldown: a millisecond shorter", "reserve", "now < cools", "now + 1 < cools"),
     Mutant(
         "cooldown ignores what is pending",
         "reserve",
@@ -133,7 +131,6 @@ MUTANTS = [
         "reserve",
         "now >= struct.unpack",
         "now > struct.unpack",
-        often=True,
     ),
     Mutant(
         "a seal never ends",
@@ -194,7 +191,6 @@ MUTANTS = [
         "common",
         "newest - now > STANDSTILL",
         "newest - now >= STANDSTILL",
-        often=True,
     ),
     Mutant(
         "a clock set back moves leases not",
@@ -269,7 +265,6 @@ MUTANTS = [
         "commit",
         "'>I6I6BB', now, expires",
         "'>I6I6BB', v[5 * entry - 4], expires",
-        often=True,
     ),
     Mutant(
         "commit twice", "commit", "if v[5 * entry - 1] == PENDING then", "if true then", often=True
@@ -288,7 +283,7 @@ MUTANTS = [
     Mutant(
         "release by anyone", "release", "last_of(log, request .. owner)", "last_of(log, request)"
     ),
-    Mutant("one refund more", "release", "refunds >= tonumber", "refunds > tonumber", often=True),
+    Mutant("one refund more", "release", "refunds >= tonumber", "refunds > tonumber"),
     Mutant(
         "refunds are not counted", "release", "if ambiguous then\n  log", "if false then\n  log"
     ),
@@ -325,7 +320,6 @@ MUTANTS = [
         "common",
         "and now < struct.unpack",
         "and now <= struct.unpack",
-        often=True,
         abuse=True,
     ),
     Mutant(
@@ -340,7 +334,6 @@ MUTANTS = [
         "offend",
         "if blocked(standing, raw) then return { DONE, raw, standing } end",
         "",
-        often=True,
         abuse=True,
     ),
     Mutant(

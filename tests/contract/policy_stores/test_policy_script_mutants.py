@@ -17,9 +17,10 @@ from policy.store import StoreUnavailable
 if TYPE_CHECKING:
     from servers import ValkeyServer
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine
 EVERY = os.environ.get("MUTANTS") == "all"
 SETTINGS = settings(
-    max_examples=400,
+    max_examples=300,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

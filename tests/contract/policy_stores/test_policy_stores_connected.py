@@ -106,7 +106,7 @@ async def test_the_least_rights_are_enough(
     for node in nodes:
         async with node.client() as admin:
             rules = ACL.format(prefix="acl").split()
-            await admin.execute_command("ACL", "SETUSER", "policy", "reset", "on", ">pw", *rules)
+            await admin.execute_command("ACL", "SETUSER", "policy", "reset", "on", ">pw", *rules)  # type: ignore[no-untyped-call]
     scheme = "redis+cluster" if clustered else "redis"
     where = f"{scheme}://policy:pw@127.0.0.1:{nodes[0].port}"
     async with open_redis(where, PATIENT) as client:
@@ -120,7 +120,7 @@ async def test_who_may_not_ask_about_eviction_does_not_start(server: ValkeyServe
     """Without INFO nobody knows whether charges are safe: the start says what to allow."""
     async with server.client() as admin:
         rules = ACL.format(prefix="acl").replace("+info", "-info").split()
-        await admin.execute_command("ACL", "SETUSER", "blind", "reset", "on", ">pw", *rules)
+        await admin.execute_command("ACL", "SETUSER", "blind", "reset", "on", ">pw", *rules)  # type: ignore[no-untyped-call]
     async with open_redis(f"redis://blind:pw@127.0.0.1:{server.port}", PATIENT) as client:
         with pytest.raises(UnsafeStore, match=r"\+info"):
             await start_check(client)

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 LONG = os.environ.get("HYPOTHESIS") == "long"
 SETTINGS = settings(
-    max_examples=5_000 if LONG else 120,
+    max_examples=5_000 if LONG else 60,
     stateful_step_count=60 if LONG else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
+pytestmark = pytest.mark.timeout(7_200 if LONG else 300)  # on a busy machine
 MACHINES = pytest.mark.parametrize("machine", [Pair, AbusePair])
 
 
@@ -46,7 +47,9 @@ def test_memory_is_as_the_documentation_says() -> None:
             pass
 
         Memory.make, Memory.runner = staticmethod(make), runner
-        run_state_machine_as_test(Memory, settings=SETTINGS)
+        run_state_machine_as_test(
+            Memory, settings=settings(SETTINGS, max_examples=5_000 if LONG else 200)
+        )
 
 
 @MACHINES

@@ -13,7 +13,8 @@ from policy.account import Sealed
 from policy.decisions import Committed, Lost, Refused, Replayed, Reserved
 from policy.limits import DAY_MS, HOUR_MS
 from policy.redis_codec import Keys
-from policy.redis_store import RedisStore, wall_clock
+from policy.redis_runner import wall_clock
+from policy.redis_store import RedisStore
 from policy.rules import Rule
 from policy.standing import Blocking, Offender, Party
 from policy.store import StoreUnavailable
