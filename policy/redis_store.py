@@ -46,7 +46,7 @@ from policy.standing import Block, Offender, Party, Standing
 from policy.store import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from policy.account import Sealed
     from policy.decisions import Attempt, CommitOutcome, Decision, Stats, Usage
@@ -91,7 +91,8 @@ class RedisStore:
         A reservation not committed in `lease_ms` is given back. `clock` is for
         tests: without it the server's counts, if `wall` agrees to a minute. No
         operation takes longer than `timeout_ms`, and no more than `max_calls` run
-        at a time, for which the client needs as many connections. Commits wait `wait_ms` for `wait_replicas` to have them.
+        at a time, for which the client needs as many connections. Commits wait
+        `wait_ms` for `wait_replicas` to have them.
         """
         if wait_replicas and not 0 < wait_ms < timeout_ms:
             raise ValueError("waiting for replicas must be shorter than the store's timeout")
@@ -135,6 +136,10 @@ class RedisStore:
             self._keys.tries(attempt.user),
             self._keys.standing(Offender(Party.USER, attempt.user)),
         ]
+        where = Offender(Party.ADDRESS, address or "")
+        apart = bool(address) and self._link.clustered
+        if address and not apart:
+            keys.append(self._keys.standing(where))  # one server, one script: it sees both
         asked = self._runner.run(
             self._scripts.reserve,
             keys,
@@ -150,16 +155,16 @@ class RedisStore:
             memory.window_ms,
             memory.most,
         )
-        where = Offender(Party.ADDRESS, address or "")
-        if address and self._link.clustered:
+        if apart:
             return await self._reserve_apart(attempt, asked, where, limits)
-        if address:
-            # One server, one script: it sees both at once.
-            keys.append(self._keys.standing(where))
         return await self._answer(attempt, await asked, where, limits)
 
     async def _reserve_apart(
-        self, attempt: Attempt, asked: Any, where: Offender, limits: Limits
+        self,
+        attempt: Attempt,
+        asked: Coroutine[Any, Any, list[Any]],
+        where: Offender,
+        limits: Limits,
     ) -> Answer:
         """Reserve where the address's standing may be another server's: ask both at once.
 
@@ -271,12 +276,14 @@ class RedisStore:
             self._keys.tries(user),
             self._keys.standing(Offender(Party.USER, user)),
         ]
-        asked = self._runner.run(self._scripts.read, keys, self._keys.results(user))
         if self._link.clustered:
+            asked = self._runner.run(self._scripts.read, keys, self._keys.results(user))
             (_, now, *found), theirs = await asyncio.gather(asked, self._link.get(where))
         else:
-            keys.append(where)
-            _, now, *found = await asked
+            reply = await self._runner.run(
+                self._scripts.read, [*keys, where], self._keys.results(user)
+            )
+            _, now, *found = reply
             theirs = found.pop(3)
         return Inspection(
             now,
