@@ -96,8 +96,9 @@ async def stale(server: ValkeyServer, proxy: Proxy) -> AsyncIterator[None]:
 @asynccontextmanager
 async def loading(server: ValkeyServer, _: Proxy) -> AsyncIterator[None]:
     """Restart it, on an AOF that it takes long to read."""
-    write = "for n = 1, 60000 do redis.call('set', 'other-' .. n, 'value') end"
-    await server.ask("EVAL", write, 0)
+    write = "for n = 1, 5000 do redis.call('set', KEYS[1] .. n, 'value') end"
+    for part in range(12):
+        await server.ask("EVAL", write, 1, f"other-{part}-")
     await server.ask("CONFIG", "SET", "key-load-delay", 20)  # µs: 4 s in all
     await server.ask("CONFIG", "REWRITE")
     await server.restart(loading_ok=True)
