@@ -217,6 +217,8 @@ class Pair(RuleBasedStateMachine):
         for side in (self.store, self.model):
             seals = self._run(side.known()).seals
             self._run(side.drop([key for key, (_, until) in seals.items() if until <= now]))
+            if isinstance(side, StoreSide):
+                self._run(side.lose_old_tries())
 
     def settled(self, charges: list[Charge]) -> int:
         """Return the time as the account has it."""
@@ -331,7 +333,6 @@ class AbusePair(Pair):
     def _lose_what_is_over(self, now: int) -> None:
         super()._lose_what_is_over(now)
         for side in (self.store, self.model):
-            self._run(side.lose_old_tries())
             for party in Party:
                 self._run(side.lose_block(party))
 
