@@ -26,7 +26,7 @@ from policy.account import Sealed
 from policy.decisions import Attempt, Refused, Reserved
 from policy.limits import HOUR_MS, Limits
 from policy.memory import MemoryStore
-from policy.redis_connect import open_redis
+from policy.redis_connect import RedisOptions, open_redis
 from policy.redis_runner import wall_clock
 from policy.redis_store import RedisStore
 from policy.tries import Memory
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 _ROUNDS, _CALLS, _AT_ONCE = 5, 1_920, 32
 _WIDE = Limits(tokens_per_hour=1_000, tokens_per_day=1_000, cooldown_ms=0)
 _CLOSED = Limits(tokens_per_hour=1, tokens_per_day=1, cooldown_ms=300_000)
-_MEMORY = Memory()
+_MEMORY = Memory()  # a user who is refused has soon as many tries as it keeps
+_PATIENT = RedisOptions(connect_timeout_ms=10_000, socket_timeout_ms=10_000)
 _KEPT = 200_000
 
 
@@ -57,7 +58,7 @@ async def main() -> None:
             *("--logfile", f"{place}/log"),
         )
         try:
-            async with open_redis(f"unix://{socket}") as client:
+            async with open_redis(f"unix://{socket}", _PATIENT) as client:
                 await _up(client)
                 await _bytes(client)
                 await _costs(client)
