@@ -119,7 +119,7 @@ class Fleet:
         passes = random.randint(1, most)  # noqa: S311 - chaos
         point = self._points[0]
         if point.endswith("before reserve"):
-            passes *= 10  # many reservations are refused
+            passes *= 5  # many reservations are refused
         return Doom(point, passes, self._log)
 
 
