@@ -123,6 +123,14 @@ class Pair(RuleBasedStateMachine):
         told = self._both(lambda side: side.release(request, owner, ambiguous=ambiguous))
         self.charged = told != "nothing"
 
+    @rule(ambiguous=st.booleans())
+    def release_the_older(self, *, ambiguous: bool) -> None:
+        """Release what others came after."""
+        self.reserve(REQUESTS[0], CONTENTS[0], 1, address=False)
+        request, owner, _ = self.attempts[-1]
+        self.reserve(REQUESTS[1], CONTENTS[0], 1, address=False)
+        self._both(lambda side: side.release(request, owner, ambiguous=ambiguous))
+
     @rule()
     def usage(self) -> None:
         """Ask a question."""
@@ -305,6 +313,13 @@ class AbusePair(Pair):
     @rule(party=parties)
     def offend(self, party: Party) -> None:
         """Count a violation."""
+        self._both(lambda side: side.offend(party))
+
+    @rule(party=parties, near=NEAR)
+    def offend_again(self, party: Party, near: int) -> None:
+        """Count a violation when the one before is as old as the window."""
+        self._both(lambda side: side.offend(party))
+        self.now += BLOCKING.window_ms + near
         self._both(lambda side: side.offend(party))
 
     @rule(party=parties, lasts=st.sampled_from([0, 1, 20_000]))

@@ -206,6 +206,17 @@ async def test_a_release_gives_back_once(bench: Bench) -> None:
     assert isinstance((await bench.reserve(count=2)).decision, Reserved)
 
 
+async def test_a_release_leaves_what_came_after(bench: Bench) -> None:
+    """Of three charges the one in the middle goes; the others can be committed."""
+    bench.limits = WIDE
+    attempts = [bench.attempt() for _ in range(3)]
+    for each in attempts:
+        await bench.reserve(each)
+    assert await bench.store.release(attempts[1], WIDE, ambiguous=False) is Release.RELEASED
+    for each in (attempts[0], attempts[2]):
+        assert isinstance(await commit(bench, each), Committed)
+
+
 async def test_only_its_owner_releases_and_not_what_was_issued(bench: Bench) -> None:
     """Another attempt finds nothing to release; nor does the owner after the commit."""
     attempt = bench.attempt()
