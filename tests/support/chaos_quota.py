@@ -50,6 +50,6 @@ def policy_environment(directory: Path, store_url: str) -> dict[str, str]:
         "POLICY_STORE_URL": store_url,
         "POLICY_HASH_KEY": HASH_KEY,
         "POLICY_LEASE_MS": str(round(LEASE * 1000)),
-        # Two cores for all: with more, those that time out are made again until nothing else is.
+        # Two cores for all: the fewer time out together, the fewer have to be made again.
         "POLICY_STORE_MAX_CONNECTIONS": "8",
     }
