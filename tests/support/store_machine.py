@@ -302,6 +302,7 @@ class Pair(RuleBasedStateMachine):
 class AbusePair(Pair):
     """Two stores, with what is against abuse: tries, violations and blocks."""
 
+    store: StoreSide
     model: StoreSide
     parties = st.sampled_from(list(Party))
 
@@ -358,3 +359,11 @@ class AbusePair(Pair):
             edges |= {each.at + BLOCKING.window_ms for each in standing.violations}
             edges |= {standing.block.until} if standing.block else set()
         return edges
+
+    def _reserve(
+        self, request: bytes, owner: bytes, content: bytes, count: int, *, address: bool
+    ) -> None:
+        super()._reserve(request, owner, content, count, address=address)
+        if address and self.last[0] == "blocked" and self.store.asks_apart:
+            # It learned of the block after it had looked at the charges, and at the clock.
+            self._run(self.model.settle())

@@ -198,6 +198,17 @@ class StoreSide:
             for request in requests:
                 account.sealed.pop(request, None)
 
+    @property
+    def asks_apart(self) -> bool:
+        """Whether it asks after the address on its own, while it reserves."""
+        return isinstance(self.store, RedisStore) and self.store._link.clustered
+
+    async def settle(self) -> None:
+        """Bring log and clock into line, as an attempt does whatever becomes of it."""
+        assert not isinstance(self.store, RedisStore)
+        if account := self.store._accounts.get(self.user):
+            account.settle(self.clock())
+
     async def left_ms(self) -> int:
         """Return how long the server keeps the charges, if it is one."""
         if not isinstance(self.store, RedisStore):
