@@ -26,15 +26,15 @@ from policy.account import Sealed
 from policy.decisions import Attempt, Refused, Reserved
 from policy.limits import HOUR_MS, Limits
 from policy.memory import MemoryStore
-from policy.redis_connect import RedisOptions, open_redis
-from policy.redis_runner import wall_clock
-from policy.redis_store import RedisStore
+from policy.redis.connect import RedisOptions, open_redis
+from policy.redis.runner import wall_clock
+from policy.redis.store import RedisStore
 from policy.tries import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from policy.redis_link import Client
+    from policy.redis.link import Client
     from policy.store import Store
 
 _ROUNDS, _CALLS, _AT_ONCE = 5, 1_920, 32

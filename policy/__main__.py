@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from policy import operator_key, policy_file, record
+from policy import record
 from policy.decision_log import decision_log
 from policy.degraded import DegradingStore, reduced_by
 from policy.effective import Tier
 from policy.explain import Explainer
+from policy.file import reading as policy_file
+from policy.file.reading import PolicyFileError
+from policy.file.watch import PolicyBook, reader
 from policy.judge import Judge
 from policy.memory import MemoryStore
-from policy.operator_service import OperatorService
-from policy.policy_file import PolicyFileError
-from policy.policy_watch import PolicyBook, reader
+from policy.operators import key as operator_key
+from policy.operators.service import OperatorService
 from policy.pseudonym import Pseudonyms
-from policy.redis_checks import UnsafeStore, start_check
-from policy.redis_connect import RedisOptions, open_redis
-from policy.redis_store import RedisStore
+from policy.redis.checks import UnsafeStore, start_check
+from policy.redis.connect import RedisOptions, open_redis
+from policy.redis.store import RedisStore
 from policy.service import PolicyService
 from policy.settings import MIN_KEY_BYTES, PolicySettings
 from policy.store import StoreUnavailable

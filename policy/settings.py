@@ -8,8 +8,8 @@ from typing import Literal, Self
 
 from pydantic import SecretStr, field_validator, model_validator
 
-from policy import redis_connect
 from policy.limits import Limits
+from policy.redis import connect as redis_connect
 from serving.settings import CommaList, Settings, variable
 
 MIN_KEY_BYTES = 32

@@ -14,13 +14,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 from policy_server import NOW, PSEUDONYMS, StillClock, Tape, at
 
-from policy import operator_key
 from policy.effective import EffectivePolicy, Tier
 from policy.explain import Explainer
 from policy.judge import Judge
 from policy.limits import Limits
 from policy.memory import MemoryStore
-from policy.operator_service import OperatorService
+from policy.operators import key as operator_key
+from policy.operators.service import OperatorService
 from policy.record import FORMAT
 from policy.rules import Rule
 from policy.service import PolicyService

@@ -35,7 +35,7 @@ async def operator(layout: Layout, *arguments: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "import policy.cli; policy.cli.main()",
+        "import policy.cli.commands; policy.cli.commands.main()",
         *arguments,
         "--target",
         layout.policy_target,

@@ -10,7 +10,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from policy.decisions import Committed, Reserved
-from policy.redis_store import RedisStore
+from policy.redis.store import RedisStore
 from policy.v1 import policy_pb2
 
 if TYPE_CHECKING:

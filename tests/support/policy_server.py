@@ -65,7 +65,7 @@ def serving_policy(
     health: HealthBoard | None = None,
     recorder: Tape | None = None,
     clock: StillClock | None = None,
-) -> AbstractAsyncContextManager[None]:
+) -> AbstractAsyncContextManager[Any]:
     """Serve policy on an address."""
     service = PolicyService(
         Judge(store, book),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from policy.decisions import Attempt
 from policy.limits import Limits
-from policy.redis_connect import RedisOptions, open_redis
-from policy.redis_store import RedisStore
+from policy.redis.connect import RedisOptions, open_redis
+from policy.redis.store import RedisStore
 from policy.tries import Memory
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from store_machine import Pair
 from store_sides import StoreSide
 
 from policy.memory import MemoryStore
-from policy.redis_connect import RedisOptions, open_redis
-from policy.redis_store import RedisStore
+from policy.redis.connect import RedisOptions, open_redis
+from policy.redis.store import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hypothesis import settings
     from store_plain_model import Rules
 
-    from policy.redis_scripts import Scripts
+    from policy.redis.scripts import Scripts
 
 
 def drive(

@@ -26,7 +26,7 @@ from servers_waiting import until
 from structlog.testing import capture_logs
 
 from policy.__main__ import serve
-from policy.redis_checks import ACL
+from policy.redis.checks import ACL
 from policy.settings import PolicySettings
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving.channel import open_channel

@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from store_plain_model import Rules
 from store_sides import ADDRESS, BLOCKING, REMEMBERED, PlainSide, StoreSide
 
-from policy import redis_codec as codec
 from policy.account import STANDSTILL_MS, State
 from policy.limits import DAY_MS, HOUR_MS
+from policy.redis import codec
 from policy.standing import Party
 
 if TYPE_CHECKING:

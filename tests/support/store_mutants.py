@@ -22,7 +22,7 @@ class Mutant:
     @property
     def change(self) -> dict[str, str]:
         """The script with the mistake in it."""
-        text = (files("policy") / "lua" / f"{self.script}.lua").read_text("utf-8")
+        text = (files("policy.redis") / "lua" / f"{self.script}.lua").read_text("utf-8")
         if text.count(self.old) < 1:
             raise ValueError(f"{self.name}: the script has no {self.old!r} any more")
         return {self.script: text.replace(self.old, self.new, 1)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
 
-from policy import redis_codec as codec
 from policy.account import Sealed, State
 from policy.decisions import (
     Attempt,
@@ -18,7 +17,8 @@ from policy.decisions import (
     Reused,
 )
 from policy.limits import Limits
-from policy.redis_store import RedisStore
+from policy.redis import codec
+from policy.redis.store import RedisStore
 from policy.rules import Rule
 from policy.standing import Blocking, Offender, Party, Standing
 from policy.tries import Memory, TryKind

@@ -11,7 +11,7 @@ from store_driver import drive
 from store_machine import AbusePair, Pair
 from store_mutants import MUTANTS, Mutant
 
-from policy.redis_scripts import load_scripts
+from policy.redis.scripts import load_scripts
 from policy.store import StoreUnavailable
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from store_bench import LEASE, PATIENT, Bench, StillClock
 from policy.account import Sealed
 from policy.decisions import Blocked, Committed, Release, Replayed, Reserved
 from policy.limits import HOUR_MS
-from policy.redis_checks import ACL, UnsafeStore, start_check
-from policy.redis_connect import open_redis
-from policy.redis_store import RedisStore
+from policy.redis.checks import ACL, UnsafeStore, start_check
+from policy.redis.connect import open_redis
+from policy.redis.store import RedisStore
 from policy.rules import Rule
 from policy.standing import Blocking, Offender, Party
 from policy.store import StoreUnavailable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from policy.decisions import Attempt, CommitOutcome
-    from policy.redis_link import Client
+    from policy.redis.link import Client
 
 
 def on(client: Client, prefix: str, **options: Any) -> Bench:

@@ -12,9 +12,9 @@ from store_bench import LEASE, Bench, StillClock
 from policy.account import Sealed
 from policy.decisions import Committed, Lost, Refused, Replayed, Reserved
 from policy.limits import DAY_MS, HOUR_MS
-from policy.redis_codec import Keys
-from policy.redis_runner import wall_clock
-from policy.redis_store import RedisStore
+from policy.redis.codec import Keys
+from policy.redis.runner import wall_clock
+from policy.redis.store import RedisStore
 from policy.rules import Rule
 from policy.standing import Blocking, Offender, Party
 from policy.store import StoreUnavailable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from servers import ValkeyServer
 
     from policy.decisions import Attempt, CommitOutcome
-    from policy.redis_link import Client
+    from policy.redis.link import Client
 
 BLOCKING = Blocking(violations=1, window_ms=10_000, block_ms=20_000)
 

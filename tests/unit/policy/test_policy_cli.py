@@ -16,13 +16,15 @@ import pytest
 import structlog
 from policy_server import NOW, PSEUDONYMS, StillClock, Tape, commit, reserve
 
-from policy import cli, cli_options, cli_text, operator_key, record
+from policy import record
+from policy.cli import commands as cli, options as cli_options, text as cli_text
 from policy.effective import EffectivePolicy, Tier
 from policy.explain import Explainer
 from policy.judge import Judge
 from policy.limits import Limits
 from policy.memory import MemoryStore
-from policy.operator_service import OperatorService
+from policy.operators import key as operator_key
+from policy.operators.service import OperatorService
 from policy.rules import Mode, Rules, VolumeRule
 from policy.service import PolicyService
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc

@@ -16,12 +16,12 @@ import pytest
 import yaml
 from hypothesis import given, settings, strategies as st
 
-from policy import policy_schema
 from policy.effective import EffectivePolicy, Tier
+from policy.file import schema as policy_schema
+from policy.file.reading import PolicyFileError, parse, schema, without_file
+from policy.file.strict_yaml import MAX_BYTES, read
 from policy.limits import Limits
-from policy.policy_file import PolicyFileError, parse, schema, without_file
 from policy.rules import Mode, Rule, Rules
-from policy.strict_yaml import MAX_BYTES, read
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "deploy/policy.yaml"
@@ -283,7 +283,7 @@ class TestSchema:
     """What editors and CI check policy files by."""
 
     def test_the_committed_schema_is_fresh(self) -> None:
-        """policy.schema.json is what `python -m policy.policy_schema` prints."""
+        """policy.schema.json is what `python -m policy.file.schema` prints."""
         assert SCHEMA.read_text(encoding="utf-8") == policy_schema.text()
         jsonschema.Draft202012Validator.check_schema(schema())
 

@@ -11,10 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from policy.effective import Tier
+from policy.file.reading import PolicyFileError, parse
+from policy.file.strict_yaml import MAX_BYTES
+from policy.file.watch import PolicyBook, reader
 from policy.limits import Limits
-from policy.policy_file import PolicyFileError, parse
-from policy.policy_watch import PolicyBook, reader
-from policy.strict_yaml import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

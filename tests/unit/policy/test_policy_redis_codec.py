@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from policy import redis_codec as codec
 from policy.account import Charge, State
-from policy.redis_scripts import load_scripts, script
+from policy.redis import codec
+from policy.redis.scripts import load_scripts, script
 from policy.rules import Rule
 from policy.standing import Offender, Party, Standing
 

@@ -17,10 +17,10 @@ import yaml
 from pydantic import ValidationError
 
 from policy.effective import EffectivePolicy, Tier
-from policy.policy_schema import MEANINGS, PolicyFile, schema
-from policy.policy_terms import Terms, limits_meant, limits_said, rules_meant, rules_said
+from policy.file.schema import MEANINGS, PolicyFile, schema
+from policy.file.strict_yaml import Document, Path, YamlError, read
+from policy.file.terms import Terms, limits_meant, limits_said, rules_meant, rules_said
 from policy.rules import Rules
-from policy.strict_yaml import Document, Path, YamlError, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -23,7 +23,7 @@ from policy.store import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from policy.redis_scripts import Script
+    from policy.redis.scripts import Script
 
 T = TypeVar("T")
 Client = Redis | RedisCluster

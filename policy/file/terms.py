@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from policy.file.schema import PER_MINUTE
 from policy.limits import Limits
-from policy.policy_schema import PER_MINUTE
 from policy.rules import (
     ContentRule,
     CredentialsRule,

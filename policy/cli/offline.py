@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from policy import cli_text as text
-from policy.cli_client import BadSetting
-from policy.cli_replay import told
+from policy.cli import text
+from policy.cli.client import BadSetting
+from policy.cli.replay import told
 from policy.effective import EffectivePolicy, Tier
-from policy.policy_file import PolicyFileError, parse
+from policy.file.reading import PolicyFileError, parse
 from policy.replay import replay as run
 from policy.replay_log import merged, read
 from serving import settings as serving_settings

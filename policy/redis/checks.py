@@ -19,7 +19,7 @@ from redis.asyncio import RedisCluster
 from redis.exceptions import NoPermissionError
 
 from policy.limits import DAY_MS
-from policy.redis_link import Client, Link
+from policy.redis.link import Client, Link
 from policy.store import StoreUnavailable
 
 if TYPE_CHECKING:

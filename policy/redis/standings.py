@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policy import redis_codec as codec
 from policy.decisions import ListedBlock
+from policy.redis import codec
 from policy.standing import POLICY, Block, Offender, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from policy.redis_runner import Runner
-    from policy.redis_scripts import Scripts
+    from policy.redis.runner import Runner
+    from policy.redis.scripts import Scripts
     from policy.rules import Rule
     from policy.standing import Blocking
 

@@ -47,7 +47,7 @@ def load_scripts(change: dict[str, str] | None = None) -> Scripts:
     """Load all; `change` has other texts for some, by name: tests try what that breaks."""
     texts = {
         entry.name.removesuffix(".lua"): entry.read_text("utf-8")
-        for entry in (files("policy") / "lua").iterdir()
+        for entry in (files("policy.redis") / "lua").iterdir()
         if entry.name.endswith(".lua")
     }
     texts |= change or {}

@@ -1,7 +1,7 @@
 """A store that any number of processes share: Redis or Valkey, 7 or later.
 
 What policy/account.py, policy/tries.py and policy/standing.py do to what they
-keep, the scripts in policy/lua do to what is kept here, each in one step. Time is
+keep, the scripts in policy/redis/lua do to what is kept here, each in one step. Time is
 the server's.
 
     PREFIX:{USER}:q              charges: 38 bytes each, one string
@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from policy import redis_checks, redis_codec as codec, redis_stats
 from policy.account import Account
 from policy.decisions import (
     Answer,
@@ -38,10 +37,11 @@ from policy.decisions import (
     Reused,
 )
 from policy.limits import DAY_MS, Limit, Verdict
-from policy.redis_link import Client, Link
-from policy.redis_runner import Runner, wall_clock
-from policy.redis_scripts import Scripts, load_scripts
-from policy.redis_standings import Standings
+from policy.redis import checks as redis_checks, codec, stats as redis_stats
+from policy.redis.link import Client, Link
+from policy.redis.runner import Runner, wall_clock
+from policy.redis.scripts import Scripts, load_scripts
+from policy.redis.standings import Standings
 from policy.standing import Block, Offender, Party, Standing
 from policy.store import StoreUnavailable
 

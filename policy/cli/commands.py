@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from policy import cli_blocks, cli_offline, cli_operator
+from policy.cli import blocks as cli_blocks, offline as cli_offline, operator as cli_operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,3 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-if __name__ == "__main__":
-    main()

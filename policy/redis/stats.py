@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from policy import redis_codec as codec
 from policy.account import State
 from policy.decisions import Stats
 from policy.limits import DAY_MS, HOUR_MS
+from policy.redis import codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from policy.account import Charge
-    from policy.redis_link import Link
+    from policy.redis.link import Link
 
 _BATCH = 500
 

@@ -1,6 +1,6 @@
 """How what policy knows is written in Redis: names of keys, and fixed-size entries.
 
-The scripts in policy/lua read and write the same entries.
+The scripts in policy/redis/lua read and write the same entries.
 """
 
 from __future__ import annotations

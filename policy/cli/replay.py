@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policy import cli_text as text
+from policy.cli import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

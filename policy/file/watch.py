@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from policy.policy_file import PolicyFileError
-from policy.strict_yaml import MAX_BYTES
+from policy.file.reading import PolicyFileError
+from policy.file.strict_yaml import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,8 +1,7 @@
 """policy.v1.OperatorService: shows, and overrules, what policy decides.
 
-It knows nothing of the operator key: `policy.operator_key` stands before it.
+It knows nothing of the operator key: `policy.operators.key` stands before it.
 """
-# ruff: noqa: ARG002, N802 - gRPC names the methods and hands them a context
 
 from __future__ import annotations
 
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from policy import operator_wire as wire, record
+from policy import record
 from policy.decisions import Attempt
 from policy.judge import Request
+from policy.operators import wire
 from policy.service import MAX_COUNT, decided
 from policy.standing import Party
 from policy.v1 import operator_pb2 as pb, operator_pb2_grpc

@@ -12,8 +12,8 @@ from policy.store import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from policy.redis_link import Link
-    from policy.redis_scripts import Script
+    from policy.redis.link import Link
+    from policy.redis.scripts import Script
     from serving.clock import Clock
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policy import cli_text as text
+from policy.cli import text
 from policy.limits import Limit
 from policy.v1 import policy_pb2 as pb
 

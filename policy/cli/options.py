@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy import cli_text as text
+from policy.cli import text
 from policy.v1 import operator_pb2 as pb
 from policy.wire import timestamp
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policy import cli_options as options, cli_text as text
-from policy.cli_client import online
+from policy.cli import options, text
+from policy.cli.client import online
 from policy.v1 import operator_pb2 as pb
 
 if TYPE_CHECKING:
-    from policy.cli_client import Operator
+    from policy.cli.client import Operator
 
 _PAGE = 1_000
 
