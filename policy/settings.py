@@ -33,7 +33,7 @@ class PolicySettings(Settings):
     """None: the memory of this process."""
     store_prefix: str = variable("POLICY_STORE_PREFIX", "lt", pattern=r"^[A-Za-z0-9_.:-]{1,32}$")
     store_timeout_ms: int = variable("POLICY_STORE_TIMEOUT_MS", 250, ge=10, le=5_000)
-    store_max_connections: int = variable("POLICY_STORE_MAX_CONNECTIONS", 64, ge=1, le=1_000)
+    store_max_connections: int = variable("POLICY_STORE_MAX_CONNECTIONS", 16, ge=1, le=1_000)
     store_wait_replicas: int = variable("POLICY_STORE_WAIT_REPLICAS", 0, ge=0, le=10)
     store_allow_eviction: bool = variable("POLICY_STORE_ALLOW_EVICTION", False)  # noqa: FBT003 - a default
     on_store_failure: Literal["refuse", "degraded"] = variable("POLICY_ON_STORE_FAILURE", "refuse")

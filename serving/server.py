@@ -23,7 +23,9 @@ log = structlog.get_logger(__name__)
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),  # two servers on one port would both start, unseen
-    ("grpc.max_concurrent_streams", 100),  # bounds what one connection can start and reset
+    # Bounds what one connection can start and reset. Far above what a peer of ours has at
+    # work: calls beyond it are not queued but fail, with REFUSED_STREAM (grpcio 1.85).
+    ("grpc.max_concurrent_streams", 1_000),
     ("grpc.max_receive_message_length", 256 * 1024),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),

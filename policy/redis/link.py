@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from policy.redis.scripts import Script
 
 T = TypeVar("T")
+U = TypeVar("U")
 Client = Redis | RedisCluster
 
 
@@ -134,6 +135,16 @@ class Link:
             await self.client.initialize()
             return list(self.client.get_primaries())
         return [self.client]
+
+
+async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Do two things at once; where one fails, leave neither behind."""
+    tasks = asyncio.ensure_future(one), asyncio.ensure_future(other)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()  # without effect on one that is done
 
 
 def _told(error: Exception) -> str:

@@ -17,7 +17,6 @@ after what they hold has ended: whether it has is told by the times stored in it
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from policy.account import Account
@@ -38,7 +37,7 @@ from policy.decisions import (
 )
 from policy.limits import DAY_MS, Limit, Verdict
 from policy.redis import checks as redis_checks, codec, stats as redis_stats
-from policy.redis.link import Client, Link
+from policy.redis.link import Client, Link, both
 from policy.redis.runner import Runner, wall_clock
 from policy.redis.scripts import Scripts, load_scripts
 from policy.redis.standings import Standings
@@ -172,7 +171,7 @@ class RedisStore:
         millisecond perhaps, other attempts of the same user may have to wait; if
         we die in it, the charge is given back at the end of its lease.
         """
-        reply, packed = await asyncio.gather(asked, self._link.get(self._keys.standing(where)))
+        reply, packed = await both(asked, self._link.get(self._keys.standing(where)))
         block = codec.standing(packed).block
         if block is None or not block.holds(reply[1]):
             return await self._answer(attempt, reply, where, limits)
@@ -278,7 +277,7 @@ class RedisStore:
         ]
         if self._link.clustered:
             asked = self._runner.run(self._scripts.read, keys, self._keys.results(user))
-            (_, now, *found), theirs = await asyncio.gather(asked, self._link.get(where))
+            (_, now, *found), theirs = await both(asked, self._link.get(where))
         else:
             reply = await self._runner.run(
                 self._scripts.read, [*keys, where], self._keys.results(user)
@@ -335,6 +334,8 @@ class RedisStore:
             )
         )
         self._marked = True
+        # Any script: it compares the clocks.
+        await self._link.within(self._runner.run(self._scripts.read, [], ""))
 
     async def _wait_again(self, user: str) -> None:
         # A repeat may go out only if replicas have what it repeats: its commit may have

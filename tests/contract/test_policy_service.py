@@ -1,5 +1,6 @@
 """The policy sidecar through its API, on a real server over a Unix socket."""
 
+import asyncio
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -144,6 +145,13 @@ async def test_a_release_gives_back_once(stub: Any) -> None:
     answers = [await stub.Release(pb.ReleaseRequest(key=key())) for _ in range(2)]
     assert [answer.released for answer in answers] == [True, False]
     assert (await stub.Commit(commit())).outcome == pb.CommitResponse.OUTCOME_LOST
+
+
+async def test_hundreds_at_once_on_one_channel_are_all_answered(stub: Any) -> None:
+    """Tokenservice has one channel; none of its calls is refused for being one of many."""
+    asked = (reserve(f"r{n}", subject=f"user {n}") for n in range(400))
+    answers = await asyncio.gather(*(stub.Reserve(each, timeout=20) for each in asked))
+    assert all(answer.HasField("reservation") for answer in answers)
 
 
 INVALID: list[tuple[str, Any, str]] = [

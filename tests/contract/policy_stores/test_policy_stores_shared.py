@@ -155,6 +155,8 @@ async def test_clocks_that_disagree_decide_nothing(client: Client, apart: int) -
         with pytest.raises(StoreUnavailable, match="clock"):
             await step
     assert await keys_of(bench, client) == []
+    with pytest.raises(StoreUnavailable, match="clock"):
+        await wrong.check()  # health says so as well
 
 
 async def test_cancelled_calls_cross_no_answers(shared: Bench) -> None:
