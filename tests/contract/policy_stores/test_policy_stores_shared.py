@@ -134,9 +134,9 @@ async def test_clocks_that_disagree_decide_nothing(client: Client, apart: int) -
     """If the server's clock and ours are more than a minute apart, nothing is changed."""
     user = Bench(RedisStore(client, lease_ms=LEASE), StillClock())
     wrong = RedisStore(
-        client, lease_ms=LEASE, wall=lambda: wall_clock() + apart, prefix="own-clocks"
+        client, lease_ms=LEASE, wall=lambda: wall_clock() + apart, prefix=f"clocks{apart}"
     )
-    bench = replace(user, store=wrong, prefix="own-clocks")
+    bench = replace(user, store=wrong, prefix=f"clocks{apart}")
     attempt = bench.attempt()
     for step in (
         bench.reserve(attempt),
