@@ -245,18 +245,32 @@ class GetUsageResponse(_message.Message):
     def __init__(self, usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("active_tokens", "tokens_last_hour", "tokens_last_day", "next_allowed_time", "limits")
+    __slots__ = ("active_tokens", "tokens_last_hour", "tokens_last_day", "next_allowed_time", "limits", "by_limit")
     ACTIVE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TOKENS_LAST_HOUR_FIELD_NUMBER: _ClassVar[int]
     TOKENS_LAST_DAY_FIELD_NUMBER: _ClassVar[int]
     NEXT_ALLOWED_TIME_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    BY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     active_tokens: int
     tokens_last_hour: int
     tokens_last_day: int
     next_allowed_time: _timestamp_pb2.Timestamp
     limits: Limits
-    def __init__(self, active_tokens: _Optional[int] = ..., tokens_last_hour: _Optional[int] = ..., tokens_last_day: _Optional[int] = ..., next_allowed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+    by_limit: _containers.RepeatedCompositeFieldContainer[LimitUse]
+    def __init__(self, active_tokens: _Optional[int] = ..., tokens_last_hour: _Optional[int] = ..., tokens_last_day: _Optional[int] = ..., next_allowed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., by_limit: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ...) -> None: ...
+
+class LimitUse(_message.Message):
+    __slots__ = ("limit", "value", "used", "next_allowed_time")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    NEXT_ALLOWED_TIME_FIELD_NUMBER: _ClassVar[int]
+    limit: str
+    value: int
+    used: int
+    next_allowed_time: _timestamp_pb2.Timestamp
+    def __init__(self, limit: _Optional[str] = ..., value: _Optional[int] = ..., used: _Optional[int] = ..., next_allowed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("tokens_per_hour", "tokens_per_day", "cooldown_ms", "concurrent_sessions")

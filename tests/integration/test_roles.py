@@ -50,6 +50,7 @@ async def test_a_role_starts_from_its_own_extra(
     assert not installed & FOREIGN[role]
 
     layout = make_layout()
+    layout.prepare()
     program = next(program for program in layout.programs if program.name == role)
     process = await asyncio.create_subprocess_exec(
         bin_ / SCRIPTS[role], env=program.environment, cwd=tmp_path

@@ -365,5 +365,5 @@ class AbusePair(Pair):
     ) -> None:
         super()._reserve(request, owner, content, count, address=address)
         if address and self.last[0] == "blocked" and self.store.asks_apart:
-            # It learned of the block after it had looked at the charges, and at the clock.
-            self._run(self.model.settle())
+            # It learned of the block after it had looked at the user.
+            self._run(self.model.undone(request, owner, content, count))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
 
-from policy.account import Sealed, State
+from policy.account import Account, Sealed, State
 from policy.decisions import (
     Attempt,
     Blocked,
@@ -21,7 +21,7 @@ from policy.redis import codec
 from policy.redis.store import RedisStore
 from policy.rules import Rule
 from policy.standing import Blocking, Offender, Party, Standing
-from policy.tries import Memory, TryKind
+from policy.tries import Memory, TryKind, added, tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -203,11 +203,17 @@ class StoreSide:
         """Whether it asks after the address on its own, while it reserves."""
         return isinstance(self.store, RedisStore) and self.store._link.clustered
 
-    async def settle(self) -> None:
-        """Bring log and clock into line, as an attempt does whatever becomes of it."""
+    async def undone(self, request: bytes, owner: bytes, content: bytes, count: int) -> None:
+        """Do what remains of an attempt that was undone: it looked at log, clock and tries."""
         assert not isinstance(self.store, RedisStore)
-        if account := self.store._accounts.get(self.user):
-            account.settle(self.clock())
+        account = self.store._accounts.get(self.user) or Account()
+        now = account.settle(self.clock())
+        decision = Account(account.charges, account.sealed).reserve(
+            self._attempt(request, owner), content, count, self.limits, now=now, lease_ms=1
+        )
+        tries = self.store._tries.get(self.user)
+        if tries and (new := tried(decision, content)):
+            self.store._tries[self.user] = added(tries, new, REMEMBERED)[:-1]
 
     async def left_ms(self) -> int:
         """Return how long the server keeps the charges, if it is one."""

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tokenservice/v1/tokenservice.proto\x12\x0ftokenservice.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x02\n\x12\x43reateTokenRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1f\n\x11response_modality\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12-\n\x10\x64uration_minutes\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00R\x08\x64uration\x88\x01\x01\x12%\n\x12system_instruction\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x1e\n\x0btemperature\x18\x05 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x12\x18\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x42\x13\n\x11_duration_minutesB\x15\n\x13_system_instructionB\x0e\n\x0c_temperature\"\xba\x02\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12:\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12O\n\x17new_session_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x12sessionStartWindow\x12\x36\n\x0b\x63onstraints\x18\x04 \x01(\x0b\x32!.tokenservice.v1.TokenConstraints\x12%\n\x05usage\x18\x05 \x01(\x0b\x32\x16.tokenservice.v1.Usage\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x06 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x07 \x01(\t\"\xc3\x01\n\x10TokenConstraints\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x14max_duration_minutes\x18\x02 \x01(\x05R\x0bmaxDuration\x12\x19\n\x11response_modality\x18\x03 \x01(\t\x12\x1c\n\x0frequested_model\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x12\n\x10_requested_modelB\x0e\n\x0c_temperature\"\xe0\x01\n\x05Usage\x12\x15\n\ractive_tokens\x18\x01 \x01(\x05\x12\x18\n\x10tokens_last_hour\x18\x02 \x01(\x05\x12\x17\n\x0ftokens_last_day\x18\x03 \x01(\x05\x12,\n\x06limits\x18\x04 \x01(\x0b\x32\x1c.tokenservice.v1.UsageLimits\x12I\n\x11next_allowed_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\rnextAllowedAt\x88\x01\x01\x42\x14\n\x12_next_allowed_time\">\n\x0bUsageLimits\x12\x17\n\x0ftokens_per_hour\x18\x01 \x01(\x05\x12\x16\n\x0etokens_per_day\x18\x02 \x01(\x05\"\x11\n\x0fGetUsageRequest\"8\n\x10GetUsageResponse\x12$\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x16.tokenservice.v1.Usage\"\x12\n\x10GetHealthRequest\":\n\x11GetHealthResponse\x12%\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x17.tokenservice.v1.Health\"\x8e\x01\n\x06Health\x12\x0e\n\x06status\x18\x01 \x01(\t\x12?\n\x0c\x64\x65pendencies\x18\x02 \x03(\x0b\x32).tokenservice.v1.Health.DependenciesEntry\x1a\x33\n\x11\x44\x65pendenciesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x12\n\x10GetConfigRequest\":\n\x11GetConfigResponse\x12%\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x17.tokenservice.v1.Config\"\xbb\x03\n\x06\x43onfig\x12\x15\n\rdefault_model\x18\x01 \x01(\t\x12\x16\n\x0e\x61llowed_models\x18\x02 \x03(\t\x12@\n\rmodel_aliases\x18\x03 \x03(\x0b\x32).tokenservice.v1.Config.ModelAliasesEntry\x12\x1e\n\x16token_duration_minutes\x18\x04 \x01(\x05\x12\"\n\x1amax_token_duration_minutes\x18\x05 \x01(\x05\x12$\n\x1csession_start_window_minutes\x18\x06 \x01(\x05\x12#\n\x1b\x63ustom_instructions_allowed\x18\x07 \x01(\x08\x12,\n\x06limits\x18\x08 \x01(\x0b\x32\x1c.tokenservice.v1.UsageLimits\x12\x18\n\x10\x63ooldown_minutes\x18\t \x01(\x01\x12\x1f\n\x17max_concurrent_sessions\x18\n \x01(\x05\x12\x13\n\x0b\x61pi_version\x18\x0b \x01(\t\x1a\x33\n\x11ModelAliasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x11\n\x0fGetStatsRequest\"8\n\x10GetStatsResponse\x12$\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x16.tokenservice.v1.Stats\"\xb0\x01\n\x05Stats\x12\x18\n\x10tokens_last_hour\x18\x01 \x01(\x03\x12\x17\n\x0ftokens_last_day\x18\x02 \x01(\x03\x12\x15\n\ractive_tokens\x18\x03 \x01(\x03\x12\x14\n\x0c\x61\x63tive_users\x18\x04 \x01(\x03\x12\x1c\n\x14pending_reservations\x18\x05 \x01(\x03\x12)\n\x06uptime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration2\xdb\x04\n\x0cTokenService\x12w\n\x0b\x43reateToken\x12#.tokenservice.v1.CreateTokenRequest\x1a$.tokenservice.v1.CreateTokenResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/live-token:\x01*\x12q\n\x08GetUsage\x12 .tokenservice.v1.GetUsageRequest\x1a!.tokenservice.v1.GetUsageResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/live-token/usage\x12u\n\tGetHealth\x12!.tokenservice.v1.GetHealthRequest\x1a\".tokenservice.v1.GetHealthResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/live-token/health\x12u\n\tGetConfig\x12!.tokenservice.v1.GetConfigRequest\x1a\".tokenservice.v1.GetConfigResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/live-token/config\x12q\n\x08GetStats\x12 .tokenservice.v1.GetStatsRequest\x1a!.tokenservice.v1.GetStatsResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/live-token/statsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"tokenservice/v1/tokenservice.proto\x12\x0ftokenservice.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x02\n\x12\x43reateTokenRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1f\n\x11response_modality\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12-\n\x10\x64uration_minutes\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00R\x08\x64uration\x88\x01\x01\x12%\n\x12system_instruction\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x1e\n\x0btemperature\x18\x05 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x12\x18\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x42\x13\n\x11_duration_minutesB\x15\n\x13_system_instructionB\x0e\n\x0c_temperature\"\xba\x02\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12:\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12O\n\x17new_session_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x12sessionStartWindow\x12\x36\n\x0b\x63onstraints\x18\x04 \x01(\x0b\x32!.tokenservice.v1.TokenConstraints\x12%\n\x05usage\x18\x05 \x01(\x0b\x32\x16.tokenservice.v1.Usage\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x06 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x07 \x01(\t\"\xc3\x01\n\x10TokenConstraints\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x14max_duration_minutes\x18\x02 \x01(\x05R\x0bmaxDuration\x12\x19\n\x11response_modality\x18\x03 \x01(\t\x12\x1c\n\x0frequested_model\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x12\n\x10_requested_modelB\x0e\n\x0c_temperature\"\x8d\x02\n\x05Usage\x12\x15\n\ractive_tokens\x18\x01 \x01(\x05\x12\x18\n\x10tokens_last_hour\x18\x02 \x01(\x05\x12\x17\n\x0ftokens_last_day\x18\x03 \x01(\x05\x12,\n\x06limits\x18\x04 \x01(\x0b\x32\x1c.tokenservice.v1.UsageLimits\x12I\n\x11next_allowed_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\rnextAllowedAt\x88\x01\x01\x12+\n\x08\x62y_limit\x18\x06 \x03(\x0b\x32\x19.tokenservice.v1.LimitUseB\x14\n\x12_next_allowed_time\"\x97\x01\n\x08LimitUse\x12\r\n\x05limit\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04used\x18\x03 \x01(\x01\x12I\n\x11next_allowed_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\rnextAllowedAt\x88\x01\x01\x42\x14\n\x12_next_allowed_time\">\n\x0bUsageLimits\x12\x17\n\x0ftokens_per_hour\x18\x01 \x01(\x05\x12\x16\n\x0etokens_per_day\x18\x02 \x01(\x05\"\x11\n\x0fGetUsageRequest\"8\n\x10GetUsageResponse\x12$\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x16.tokenservice.v1.Usage\"\x12\n\x10GetHealthRequest\":\n\x11GetHealthResponse\x12%\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x17.tokenservice.v1.Health\"\x8e\x01\n\x06Health\x12\x0e\n\x06status\x18\x01 \x01(\t\x12?\n\x0c\x64\x65pendencies\x18\x02 \x03(\x0b\x32).tokenservice.v1.Health.DependenciesEntry\x1a\x33\n\x11\x44\x65pendenciesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x12\n\x10GetConfigRequest\":\n\x11GetConfigResponse\x12%\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x17.tokenservice.v1.Config\"\xbb\x03\n\x06\x43onfig\x12\x15\n\rdefault_model\x18\x01 \x01(\t\x12\x16\n\x0e\x61llowed_models\x18\x02 \x03(\t\x12@\n\rmodel_aliases\x18\x03 \x03(\x0b\x32).tokenservice.v1.Config.ModelAliasesEntry\x12\x1e\n\x16token_duration_minutes\x18\x04 \x01(\x05\x12\"\n\x1amax_token_duration_minutes\x18\x05 \x01(\x05\x12$\n\x1csession_start_window_minutes\x18\x06 \x01(\x05\x12#\n\x1b\x63ustom_instructions_allowed\x18\x07 \x01(\x08\x12,\n\x06limits\x18\x08 \x01(\x0b\x32\x1c.tokenservice.v1.UsageLimits\x12\x18\n\x10\x63ooldown_minutes\x18\t \x01(\x01\x12\x1f\n\x17max_concurrent_sessions\x18\n \x01(\x05\x12\x13\n\x0b\x61pi_version\x18\x0b \x01(\t\x1a\x33\n\x11ModelAliasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x11\n\x0fGetStatsRequest\"8\n\x10GetStatsResponse\x12$\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x16.tokenservice.v1.Stats\"\xb0\x01\n\x05Stats\x12\x18\n\x10tokens_last_hour\x18\x01 \x01(\x03\x12\x17\n\x0ftokens_last_day\x18\x02 \x01(\x03\x12\x15\n\ractive_tokens\x18\x03 \x01(\x03\x12\x14\n\x0c\x61\x63tive_users\x18\x04 \x01(\x03\x12\x1c\n\x14pending_reservations\x18\x05 \x01(\x03\x12)\n\x06uptime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration2\xdb\x04\n\x0cTokenService\x12w\n\x0b\x43reateToken\x12#.tokenservice.v1.CreateTokenRequest\x1a$.tokenservice.v1.CreateTokenResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/live-token:\x01*\x12q\n\x08GetUsage\x12 .tokenservice.v1.GetUsageRequest\x1a!.tokenservice.v1.GetUsageResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/live-token/usage\x12u\n\tGetHealth\x12!.tokenservice.v1.GetHealthRequest\x1a\".tokenservice.v1.GetHealthResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/live-token/health\x12u\n\tGetConfig\x12!.tokenservice.v1.GetConfigRequest\x1a\".tokenservice.v1.GetConfigResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/live-token/config\x12q\n\x08GetStats\x12 .tokenservice.v1.GetStatsRequest\x1a!.tokenservice.v1.GetStatsResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/live-token/statsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,35 +68,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENCONSTRAINTS']._serialized_start=782
   _globals['_TOKENCONSTRAINTS']._serialized_end=977
   _globals['_USAGE']._serialized_start=980
-  _globals['_USAGE']._serialized_end=1204
-  _globals['_USAGELIMITS']._serialized_start=1206
-  _globals['_USAGELIMITS']._serialized_end=1268
-  _globals['_GETUSAGEREQUEST']._serialized_start=1270
-  _globals['_GETUSAGEREQUEST']._serialized_end=1287
-  _globals['_GETUSAGERESPONSE']._serialized_start=1289
-  _globals['_GETUSAGERESPONSE']._serialized_end=1345
-  _globals['_GETHEALTHREQUEST']._serialized_start=1347
-  _globals['_GETHEALTHREQUEST']._serialized_end=1365
-  _globals['_GETHEALTHRESPONSE']._serialized_start=1367
-  _globals['_GETHEALTHRESPONSE']._serialized_end=1425
-  _globals['_HEALTH']._serialized_start=1428
-  _globals['_HEALTH']._serialized_end=1570
-  _globals['_HEALTH_DEPENDENCIESENTRY']._serialized_start=1519
-  _globals['_HEALTH_DEPENDENCIESENTRY']._serialized_end=1570
-  _globals['_GETCONFIGREQUEST']._serialized_start=1572
-  _globals['_GETCONFIGREQUEST']._serialized_end=1590
-  _globals['_GETCONFIGRESPONSE']._serialized_start=1592
-  _globals['_GETCONFIGRESPONSE']._serialized_end=1650
-  _globals['_CONFIG']._serialized_start=1653
-  _globals['_CONFIG']._serialized_end=2096
-  _globals['_CONFIG_MODELALIASESENTRY']._serialized_start=2045
-  _globals['_CONFIG_MODELALIASESENTRY']._serialized_end=2096
-  _globals['_GETSTATSREQUEST']._serialized_start=2098
-  _globals['_GETSTATSREQUEST']._serialized_end=2115
-  _globals['_GETSTATSRESPONSE']._serialized_start=2117
-  _globals['_GETSTATSRESPONSE']._serialized_end=2173
-  _globals['_STATS']._serialized_start=2176
-  _globals['_STATS']._serialized_end=2352
-  _globals['_TOKENSERVICE']._serialized_start=2355
-  _globals['_TOKENSERVICE']._serialized_end=2958
+  _globals['_USAGE']._serialized_end=1249
+  _globals['_LIMITUSE']._serialized_start=1252
+  _globals['_LIMITUSE']._serialized_end=1403
+  _globals['_USAGELIMITS']._serialized_start=1405
+  _globals['_USAGELIMITS']._serialized_end=1467
+  _globals['_GETUSAGEREQUEST']._serialized_start=1469
+  _globals['_GETUSAGEREQUEST']._serialized_end=1486
+  _globals['_GETUSAGERESPONSE']._serialized_start=1488
+  _globals['_GETUSAGERESPONSE']._serialized_end=1544
+  _globals['_GETHEALTHREQUEST']._serialized_start=1546
+  _globals['_GETHEALTHREQUEST']._serialized_end=1564
+  _globals['_GETHEALTHRESPONSE']._serialized_start=1566
+  _globals['_GETHEALTHRESPONSE']._serialized_end=1624
+  _globals['_HEALTH']._serialized_start=1627
+  _globals['_HEALTH']._serialized_end=1769
+  _globals['_HEALTH_DEPENDENCIESENTRY']._serialized_start=1718
+  _globals['_HEALTH_DEPENDENCIESENTRY']._serialized_end=1769
+  _globals['_GETCONFIGREQUEST']._serialized_start=1771
+  _globals['_GETCONFIGREQUEST']._serialized_end=1789
+  _globals['_GETCONFIGRESPONSE']._serialized_start=1791
+  _globals['_GETCONFIGRESPONSE']._serialized_end=1849
+  _globals['_CONFIG']._serialized_start=1852
+  _globals['_CONFIG']._serialized_end=2295
+  _globals['_CONFIG_MODELALIASESENTRY']._serialized_start=2244
+  _globals['_CONFIG_MODELALIASESENTRY']._serialized_end=2295
+  _globals['_GETSTATSREQUEST']._serialized_start=2297
+  _globals['_GETSTATSREQUEST']._serialized_end=2314
+  _globals['_GETSTATSRESPONSE']._serialized_start=2316
+  _globals['_GETSTATSRESPONSE']._serialized_end=2372
+  _globals['_STATS']._serialized_start=2375
+  _globals['_STATS']._serialized_end=2551
+  _globals['_TOKENSERVICE']._serialized_start=2554
+  _globals['_TOKENSERVICE']._serialized_end=3157
 # @@protoc_insertion_point(module_scope)

@@ -61,18 +61,32 @@ class TokenConstraints(_message.Message):
     def __init__(self, model: _Optional[str] = ..., max_duration_minutes: _Optional[int] = ..., response_modality: _Optional[str] = ..., requested_model: _Optional[str] = ..., temperature: _Optional[float] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("active_tokens", "tokens_last_hour", "tokens_last_day", "limits", "next_allowed_time")
+    __slots__ = ("active_tokens", "tokens_last_hour", "tokens_last_day", "limits", "next_allowed_time", "by_limit")
     ACTIVE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     TOKENS_LAST_HOUR_FIELD_NUMBER: _ClassVar[int]
     TOKENS_LAST_DAY_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     NEXT_ALLOWED_TIME_FIELD_NUMBER: _ClassVar[int]
+    BY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     active_tokens: int
     tokens_last_hour: int
     tokens_last_day: int
     limits: UsageLimits
     next_allowed_time: _timestamp_pb2.Timestamp
-    def __init__(self, active_tokens: _Optional[int] = ..., tokens_last_hour: _Optional[int] = ..., tokens_last_day: _Optional[int] = ..., limits: _Optional[_Union[UsageLimits, _Mapping]] = ..., next_allowed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    by_limit: _containers.RepeatedCompositeFieldContainer[LimitUse]
+    def __init__(self, active_tokens: _Optional[int] = ..., tokens_last_hour: _Optional[int] = ..., tokens_last_day: _Optional[int] = ..., limits: _Optional[_Union[UsageLimits, _Mapping]] = ..., next_allowed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., by_limit: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ...) -> None: ...
+
+class LimitUse(_message.Message):
+    __slots__ = ("limit", "value", "used", "next_allowed_time")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    NEXT_ALLOWED_TIME_FIELD_NUMBER: _ClassVar[int]
+    limit: str
+    value: float
+    used: float
+    next_allowed_time: _timestamp_pb2.Timestamp
+    def __init__(self, limit: _Optional[str] = ..., value: _Optional[float] = ..., used: _Optional[float] = ..., next_allowed_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class UsageLimits(_message.Message):
     __slots__ = ("tokens_per_hour", "tokens_per_day")
