@@ -1,6 +1,7 @@
 """The v2 envelope: what the contract says that all answers look like."""
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +24,7 @@ COMMON_HEADERS = {
 """What every answer has: some carry secrets, and none is for a cache or another origin."""
 
 _REALM = 'Bearer realm="live-token"'
+_PRESENTED = re.compile(r"\s*bearer\s+\S", re.IGNORECASE)
 
 
 class JsonResponse(Response):
@@ -74,5 +76,6 @@ def refuse(request: Request, refused: refusal.Refusal) -> Response:
 
 def _challenge(headers: Headers) -> str:
     """Return the challenge of RFC 6750, 3: with an error only if a token was presented."""
-    presented = "authorization" in headers and "x-api-key" not in headers
-    return f'{_REALM}, error="invalid_token"' if presented else _REALM
+    presented = _PRESENTED.match(headers.get("authorization", ""))
+    judged = presented and "x-api-key" not in headers
+    return f'{_REALM}, error="invalid_token"' if judged else _REALM

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from serving.errors import InvalidArgument
+from serving.errors import DECISION_ID, InvalidArgument, ServiceError
 from tokenservice.errors import WrongCredentials
 from tokenservice.principal import Caller
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class Admission:
-    """Authenticates and checks. A report is awaited, but decides nothing here."""
+    """Authenticates and checks.
+
+    A report is awaited, but decides nothing here: of its answer, the refusal
+    names what policy made of it.
+    """
 
     def __init__(self, authenticator: Authenticator, terms: Terms, policy: Policy) -> None:
         """Let in whom `authenticator` knows, grant what `terms` allow, report to `policy`."""
@@ -37,8 +41,9 @@ class Admission:
         """
         try:
             return Caller(self._authenticator.authenticate(credentials), client)
-        except WrongCredentials:
-            await self._policy.report_credentials(client, deadline)
+        except WrongCredentials as error:
+            fingerprint = credentials.fingerprint
+            _name(error, await self._policy.report_credentials(client, fingerprint, deadline))
             raise
 
     async def grant(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> Grant:
@@ -50,6 +55,11 @@ class Admission:
         """
         try:
             return self._terms.grant(asked)
-        except InvalidArgument:
-            await self._policy.report_request(caller, asked, deadline)
+        except InvalidArgument as error:
+            _name(error, await self._policy.report_request(caller, asked, deadline))
             raise
+
+
+def _name(error: ServiceError, decision_id: str) -> None:
+    if decision_id:
+        error.metadata[DECISION_ID] = decision_id

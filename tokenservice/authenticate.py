@@ -13,7 +13,7 @@ from tokenservice.errors import WrongCredentials
 from tokenservice.principal import Principal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from serving.clock import Clock
     from tokenservice.principal import UnverifiedCredentials
@@ -25,6 +25,7 @@ _LEEWAY_S = 30
 _MAX_TIME_S = 253_402_300_799  # the year 9999: beyond it a time is a mistake
 _NOT_VALID = "The bearer token is not valid."
 _TIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PRESENTED = re.compile(r"\s*bearer\s+\S", re.IGNORECASE)
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)  # RFC 6750
 
 
@@ -59,13 +60,14 @@ class Authenticator:
 
         Raises:
             WrongCredentials: Credentials that prove nothing.
-            Unauthenticated: No credentials, or those of another time.
+            Unauthenticated: No credentials, which is also a blank header and another
+                scheme than ours, or those of another time.
 
         """
         if credentials.api_key:
             # The API key is judged, whatever the bearer; and none has been issued.
-            raise WrongCredentials("The API key is not valid.")
-        if not any(value.strip() for value in credentials.authorization):
+            raise _bad_api_key(credentials.api_key)
+        if not any(_PRESENTED.match(value) for value in credentials.authorization):
             raise Unauthenticated("Send Authorization: Bearer <token>, or X-API-Key.")
         if len(credentials.authorization) > 1:
             _refuse("more than one Authorization header")
@@ -147,6 +149,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _bad_api_key(values: Sequence[str]) -> Unauthenticated:
+    # Refused all the same, but one that is blank is nobody's guess.
+    guessed = any(value.strip() for value in values)
+    return (WrongCredentials if guessed else Unauthenticated)("The API key is not valid.")
 
 
 def _invalid() -> WrongCredentials:

@@ -7,7 +7,7 @@ Throttled          ← AbuseDetected
 InvalidArgument    ← ModelNotAllowed, CustomInstructionNotAllowed
 Aborted            ← IdempotencyKeyInUse
 FailedPrecondition ← IdempotencyKeyReused
-Unavailable        ← PolicyUnavailable, UpstreamUnavailable, NotServing
+Unavailable        ← PolicyUnavailable (← SealedElsewhere), UpstreamUnavailable, NotServing
 Internal           ← UpstreamMisconfigured
 """
 
@@ -92,6 +92,15 @@ class PolicyUnavailable(errors.Unavailable):
 
     reason = "POLICY_UNAVAILABLE"
     message = "Tokens cannot be issued now: the policy service is not available."
+
+
+class SealedElsewhere(PolicyUnavailable):
+    """The token of this request exists, sealed under a key that is not ours."""
+
+    message = (
+        "This request was answered before, by a server whose answer this one cannot read. "
+        "Repeat it later, or with a new idempotency key."
+    )
 
 
 class UpstreamUnavailable(errors.Unavailable):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from tokenservice.errors import PolicyUnavailable
+from tokenservice.errors import SealedElsewhere
 from tokenservice.policy_port import Attempt
 from tokenservice.seal import BrokenSeal, Minted
 
@@ -93,7 +93,7 @@ class Issuer:
         lifetime = grant.lifetime(self._clock())
         async with self._policy.reservation(attempt, deadline) as reservation:
             if reservation.replay is not None:
-                return self._again(reservation.replay, attempt, reservation.decision_id)
+                return self._again(reservation.replay, attempt, grant, reservation.decision_id)
             kept = min(_COMMIT_SECONDS, deadline.remaining / 3)
             token = await self._minter.mint(grant, lifetime, deadline.earlier(kept))
             minted = Minted(token, lifetime)
@@ -104,14 +104,29 @@ class Issuer:
             )
             return IssuedToken(token, lifetime, usage, reservation.decision_id)
 
-    def _again(self, replay: Replay, attempt: Attempt, decision_id: str) -> IssuedToken:
+    def _again(
+        self, replay: Replay, attempt: Attempt, grant: Grant, decision_id: str
+    ) -> IssuedToken:
         try:
             minted = self._sealer.open(replay.sealed_result, attempt.subject, attempt.request_id)
-        except BrokenSeal as error:  # sealed by a replica with another key
-            raise PolicyUnavailable from error
+        except BrokenSeal as error:
+            log.warning(
+                "repeat sealed under another key",
+                decision_id=decision_id,
+                hint="TOKENSERVICE_SEAL_KEY must be set, and the same for all replicas",
+            )
+            raise _sealed_elsewhere(grant) from error
         return IssuedToken(minted.token, minted.lifetime, replay.usage, decision_id)
 
     def _done(self, task: asyncio.Task[IssuedToken]) -> None:
         self._at_work.discard(task)
         if not task.cancelled():
             task.exception()  # seen, even where the caller has gone
+
+
+def _sealed_elsewhere(grant: Grant) -> SealedElsewhere:
+    """Say to wait until the start window is over: only then is a repeat a new request.
+
+    When that is stands in the seal alone, so it is the whole window, at the latest.
+    """
+    return SealedElsewhere(retry_after=grant.lifetime(0).session_start_until / 1000)

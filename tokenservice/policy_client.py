@@ -58,13 +58,15 @@ class PolicyClient:
         finally:
             await reservation.release_unless_settled()
 
-    async def report_credentials(self, client: ClientInfo, deadline: Deadline) -> None:
+    async def report_credentials(
+        self, client: ClientInfo, fingerprint: bytes, deadline: Deadline
+    ) -> str:
         """See Policy."""
-        await self._report(wire.credentials_rejected(client), deadline)
+        return await self._report(wire.credentials_rejected(client, fingerprint), deadline)
 
-    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> None:
+    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> str:
         """See Policy."""
-        await self._report(wire.request_rejected(caller, asked), deadline)
+        return await self._report(wire.request_rejected(caller, asked), deadline)
 
     async def usage(self, principal: Principal, deadline: Deadline) -> Usage:
         """See Policy."""
@@ -100,12 +102,13 @@ class PolicyClient:
                 log.warning("policy failed", method=method, code=code)
                 raise PolicyUnavailable from error
 
-    async def _report(self, report: pb.ReportRequest, deadline: Deadline) -> None:
+    async def _report(self, report: pb.ReportRequest, deadline: Deadline) -> str:
         try:
-            answer = await self.call("Report", report, deadline.remaining)
+            answer: pb.ReportResponse = await self.call("Report", report, deadline.remaining)
         except PolicyUnavailable:
-            return  # and is in the log: the caller's answer does not depend on it
+            return ""  # and is in the log: the caller's answer does not depend on it
         _note(answer.decision_id)
+        return answer.decision_id
 
 
 class PolicyReservation:

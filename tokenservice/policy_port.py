@@ -44,6 +44,17 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitUse:
+    """How much of one limit is used, in tokens; of the cooldown, in milliseconds."""
+
+    limit: str
+    value: int
+    used: int
+    """Of the cooldown: what is still to wait."""
+    next_allowed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a principal has been issued; times in milliseconds since the epoch."""
 
@@ -52,6 +63,8 @@ class Usage:
     tokens_last_day: int
     next_allowed_at: int | None
     quota: Quota
+    by_limit: tuple[LimitUse, ...]
+    """Each limit that is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +127,17 @@ class Policy(Protocol):
         """
         ...
 
-    async def report_credentials(self, client: ClientInfo, deadline: Deadline) -> None:
-        """Tell of wrong credentials. Not heard, it is dropped."""
+    async def report_credentials(
+        self, client: ClientInfo, fingerprint: bytes, deadline: Deadline
+    ) -> str:
+        """Tell of wrong credentials, which have this digest. Return the decision's id.
+
+        Not heard, it is dropped: then there is no decision, and its id is empty.
+        """
         ...
 
-    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> None:
-        """Tell of a request that could not be granted. Not heard, it is dropped."""
+    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> str:
+        """Tell of a request that could not be granted. See report_credentials."""
         ...
 
     async def usage(self, principal: Principal, deadline: Deadline) -> Usage:

@@ -17,7 +17,7 @@ from tokenservice.errors import (
     RateLimitExceeded,
     UserBlocked,
 )
-from tokenservice.policy_port import Attempt, FleetStats, Quota, Replay, Usage
+from tokenservice.policy_port import Attempt, FleetStats, LimitUse, Quota, Replay, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +65,12 @@ def release_request(attempt: Attempt, *, ambiguous: bool) -> pb.ReleaseRequest:
     )
 
 
-def credentials_rejected(client: ClientInfo) -> pb.ReportRequest:
+def credentials_rejected(client: ClientInfo, fingerprint: bytes) -> pb.ReportRequest:
     """Return the report of wrong credentials."""
     return pb.ReportRequest(
-        outcome=pb.ReportRequest.OUTCOME_CREDENTIALS_REJECTED, client=_client(client)
+        outcome=pb.ReportRequest.OUTCOME_CREDENTIALS_REJECTED,
+        fingerprint=fingerprint,
+        client=_client(client),
     )
 
 
@@ -124,14 +126,16 @@ def usage(used: pb.Usage) -> Usage:
         active_tokens=used.active_tokens,
         tokens_last_hour=used.tokens_last_hour,
         tokens_last_day=used.tokens_last_day,
-        next_allowed_at=(
-            used.next_allowed_time.ToMilliseconds() if used.HasField("next_allowed_time") else None
-        ),
+        next_allowed_at=_next_allowed_at(used),
         quota=Quota(
             tokens_per_hour=used.limits.tokens_per_hour,
             tokens_per_day=used.limits.tokens_per_day,
             cooldown_ms=used.limits.cooldown_ms,
             concurrent_sessions=used.limits.concurrent_sessions,
+        ),
+        by_limit=tuple(
+            LimitUse(each.limit, each.value, each.used, _next_allowed_at(each))
+            for each in used.by_limit
         ),
     )
 
@@ -163,6 +167,10 @@ def _content(asked: TokenRequest) -> pb.Content:
         model=asked.model[:_MAX_MODEL_CHARS],
         system_instruction=(asked.system_instruction or "")[:_MAX_INSTRUCTION_CHARS],
     )
+
+
+def _next_allowed_at(used: pb.Usage | pb.LimitUse) -> int | None:
+    return used.next_allowed_time.ToMilliseconds() if used.HasField("next_allowed_time") else None
 
 
 def _timestamp(millis: int) -> Timestamp:

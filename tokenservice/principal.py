@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,3 +34,9 @@ class UnverifiedCredentials:
 
     authorization: tuple[str, ...] = field(default=(), repr=False)
     api_key: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of those that are judged, as they were sent. Not for logs either."""
+        judged = self.api_key or self.authorization
+        return hashlib.sha256("\0".join(judged).encode()).digest()  # metadata have no NUL

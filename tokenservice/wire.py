@@ -12,7 +12,10 @@ from tokenservice.v1 import tokenservice_pb2 as pb
 
 if TYPE_CHECKING:
     from tokenservice.issuer import IssuedToken
-    from tokenservice.policy_port import FleetStats, Quota, Usage
+    from tokenservice.policy_port import FleetStats, LimitUse, Quota, Usage
+
+_IN_MILLISECONDS = "cooldown"
+"""The one limit that is a time; callers read it in seconds."""
 
 
 def token_request(request: pb.CreateTokenRequest) -> TokenRequest:
@@ -59,6 +62,7 @@ def usage_message(usage: Usage) -> pb.Usage:
         tokens_last_hour=usage.tokens_last_hour,
         tokens_last_day=usage.tokens_last_day,
         limits=_limits(usage.quota),
+        by_limit=[_limit_use(use) for use in usage.by_limit],
     )
     if usage.next_allowed_at is not None:
         message.next_allowed_time.CopyFrom(_timestamp(usage.next_allowed_at))
@@ -94,6 +98,14 @@ def stats_message(stats: FleetStats, *, uptime_ms: int) -> pb.Stats:
         pending_reservations=stats.pending_reservations,
         uptime=uptime,
     )
+
+
+def _limit_use(use: LimitUse) -> pb.LimitUse:
+    unit = 1000 if use.limit == _IN_MILLISECONDS else 1
+    message = pb.LimitUse(limit=use.limit, value=use.value / unit, used=use.used / unit)
+    if use.next_allowed_at is not None:
+        message.next_allowed_time.CopyFrom(_timestamp(use.next_allowed_at))
+    return message
 
 
 def _limits(quota: Quota) -> pb.UsageLimits:

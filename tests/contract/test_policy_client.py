@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_policy import LEASE_MS, FakePolicy, policy_client, refusal
+from fake_policy import LATER, LEASE_MS, FakePolicy, policy_client, refusal
 from opentelemetry.sdk.trace import TracerProvider
 from structlog.testing import capture_logs
 
@@ -24,13 +24,14 @@ from tokenservice.errors import (
 )
 from tokenservice.grant import TokenRequest
 from tokenservice.policy_client import PolicyClient
-from tokenservice.policy_port import Attempt
+from tokenservice.policy_port import Attempt, LimitUse
 from tokenservice.principal import Caller, Principal
 
 ANN = Principal("ann", tier="gold")
 CALLER = Caller(ANN, ClientInfo("192.0.2.1", ("user-agent", "origin")))
 ASKED = TokenRequest(model="../m", system_instruction="eval(1)", temperature=0.5, request_id="r")
 EXPIRES = 1_767_227_400_000
+DIGEST = b"d" * 32
 
 
 @pytest.fixture
@@ -331,18 +332,19 @@ async def test_no_headers_and_none_known_are_different(
     client: PolicyClient, policy: FakePolicy, headers: tuple[str, ...] | None, sent: pb.Client
 ) -> None:
     """A request without any watched header says so; where nothing is known, nothing is said."""
-    await client.report_credentials(ClientInfo("", headers), Deadline.after(5))
+    await client.report_credentials(ClientInfo("", headers), DIGEST, Deadline.after(5))
     (report,) = policy.all_heard(pb.ReportRequest)
     assert report.client == sent
     assert report.client.HasField("http_headers") is (headers is not None)
 
 
 async def test_wrong_credentials_are_reported(client: PolicyClient, policy: FakePolicy) -> None:
-    """The report of wrong credentials has the client and nobody's name."""
-    await client.report_credentials(CALLER.client, Deadline.after(5))
+    """The report of wrong credentials has their digest, the client and nobody's name."""
+    await client.report_credentials(CALLER.client, DIGEST, Deadline.after(5))
     (report,) = policy.all_heard(pb.ReportRequest)
     assert report == pb.ReportRequest(
         outcome=pb.ReportRequest.OUTCOME_CREDENTIALS_REJECTED,
+        fingerprint=DIGEST,
         client=pb.Client(
             address="192.0.2.1", http_headers=pb.HttpHeaders(names=["user-agent", "origin"])
         ),
@@ -371,10 +373,10 @@ async def test_a_report_is_never_too_large(client: PolicyClient, policy: FakePol
 async def test_a_report_that_is_not_heard_is_dropped(
     client: PolicyClient, policy: FakePolicy
 ) -> None:
-    """Policy away: one warning, and nothing raised."""
+    """Policy away: one warning, nothing raised, and no decision to name."""
     policy.lost["Report"] = 1
     with capture_logs() as logs:
-        await client.report_credentials(CALLER.client, Deadline.after(5))
+        assert await client.report_credentials(CALLER.client, DIGEST, Deadline.after(5)) == ""
     assert [(line["log_level"], line["method"]) for line in logs] == [("warning", "Report")]
 
 
@@ -386,7 +388,36 @@ async def test_a_report_is_not_waited_for_long(
     policy.held = asyncio.Event()
     async with policy_client(policy, f"unix:{tmp_path}/p.sock", timeout=patience) as client:
         async with asyncio.timeout(30):
-            await client.report_credentials(CALLER.client, Deadline.after(deadline))
+            await client.report_credentials(CALLER.client, DIGEST, Deadline.after(deadline))
+
+
+async def test_a_report_is_a_decision_by_its_id(client: PolicyClient) -> None:
+    """What policy made of a report is named to who reported, and on the span."""
+    tracer = TracerProvider().get_tracer("test")
+    with capture_logs() as logs:
+        with tracer.start_as_current_span("rpc") as first:
+            assert (
+                await client.report_credentials(CALLER.client, DIGEST, Deadline.after(5)) == "d-1"
+            )
+        with tracer.start_as_current_span("rpc") as second:
+            assert await client.report_request(CALLER, ASKED, Deadline.after(5)) == "d-2"
+    spans: list[Any] = [first, second]
+    named = [span.attributes["live_token.decision_id"] for span in spans]
+    assert (named, logs) == (["d-1", "d-2"], [])
+
+
+async def test_usage_is_told_by_limit(client: PolicyClient) -> None:
+    """Each limit arrives with its use and its time, alone and with a commit and a replay."""
+    later = LATER.ToMilliseconds()
+    cooldown = LimitUse("cooldown", 300_000, 1_500, later)
+    alone = await client.usage(ANN, Deadline.after(5))
+    assert alone.by_limit == (LimitUse("tokens_per_hour", 1, 0, None), cooldown)
+    async with client.reservation(attempt(), Deadline.after(5)) as reservation:
+        committed = await reservation.commit([EXPIRES], b"s", EXPIRES)
+    assert committed.by_limit == (LimitUse("tokens_per_hour", 1, 1, None), cooldown)
+    async with client.reservation(attempt(), Deadline.after(5)) as again:
+        assert again.replay
+        assert again.replay.usage == committed
 
 
 async def test_a_degraded_decision_shows_on_span_and_log(

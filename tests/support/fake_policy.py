@@ -20,6 +20,8 @@ T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 LEASE_MS = 30_000
+WAIT_MS = 1_500
+"""What is left of everybody's cooldown in usage, whatever was issued."""
 LATER = Timestamp(seconds=1_767_225_600)
 
 
@@ -126,7 +128,14 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
         issued, limit = self.ledger.issued(subject), self.ledger.limit
         limits = pb.Limits(tokens_per_hour=limit, tokens_per_day=limit)
         return pb.Usage(
-            active_tokens=issued, tokens_last_hour=issued, tokens_last_day=issued, limits=limits
+            active_tokens=issued,
+            tokens_last_hour=issued,
+            tokens_last_day=issued,
+            limits=limits,
+            by_limit=[
+                pb.LimitUse(limit="tokens_per_hour", value=limit, used=issued),
+                pb.LimitUse(limit="cooldown", value=300_000, used=WAIT_MS, next_allowed_time=LATER),
+            ],
         )
 
     def _decision_id(self) -> str:

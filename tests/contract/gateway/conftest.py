@@ -72,7 +72,16 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
     def usage(self) -> pb.Usage:
         """The usage of somebody who had one token."""
         limits = pb.UsageLimits(tokens_per_hour=10, tokens_per_day=100)
-        return pb.Usage(active_tokens=1, tokens_last_hour=1, tokens_last_day=1, limits=limits)
+        used = pb.LimitUse(limit="tokens_per_hour", value=10, used=1)
+        wait = pb.LimitUse(limit="cooldown", value=300, used=0.5)
+        wait.next_allowed_time.seconds = ISSUED_AT
+        return pb.Usage(
+            active_tokens=1,
+            tokens_last_hour=1,
+            tokens_last_day=1,
+            limits=limits,
+            by_limit=[used, wait],
+        )
 
     async def CreateToken(  # noqa: N802 - gRPC's spelling
         self, request: pb.CreateTokenRequest, context: Context

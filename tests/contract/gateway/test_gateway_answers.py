@@ -14,6 +14,15 @@ USAGE = {
     "tokensLastHour": 1,
     "tokensLastDay": 1,
     "limits": {"tokensPerHour": 10, "tokensPerDay": 100},
+    "byLimit": [
+        {"limit": "tokens_per_hour", "value": 10, "used": 1},
+        {
+            "limit": "cooldown",
+            "value": 300,
+            "used": 0.5,
+            "nextAllowedAt": "2026-01-01T00:00:00.000Z",
+        },
+    ],
 }
 
 

@@ -121,6 +121,11 @@ async def test_health_names_each_dependency(gateway: Any) -> None:
         ({}, 'Bearer realm="live-token"'),
         ({"X-API-Key": "bad"}, 'Bearer realm="live-token"'),
         ({"Authorization": "Bearer bad"}, 'Bearer realm="live-token", error="invalid_token"'),
+        ({"Authorization": "bearer  bad"}, 'Bearer realm="live-token", error="invalid_token"'),
+        ({"Authorization": "Bearer bad", "X-API-Key": ""}, 'Bearer realm="live-token"'),
+        ({"Authorization": "Bearer "}, 'Bearer realm="live-token"'),
+        ({"Authorization": ""}, 'Bearer realm="live-token"'),
+        ({"Authorization": "Basic YTpi"}, 'Bearer realm="live-token"'),
     ],
 )
 async def test_unauthenticated(gateway: Any, headers: dict[str, str], challenge: str) -> None:

@@ -57,6 +57,73 @@ async def test_a_guess_gets_no_stranger_blocked(service: Any, browser: Any) -> N
     assert report.client.address == "127.0.0.1"
 
 
+async def test_a_401_and_a_400_say_by_which_decision(service: Any, browser: Any) -> None:
+    """What policy made of a report is told to the caller, where the report arrived."""
+    guess, bad = {"X-API-Key": "guess"}, {"duration": 0}
+    told = []
+    for lost in (0, 2):
+        service.policy.lost["Report"] = lost
+        async with browser.post(MINT, headers=guess) as answer:
+            told.append((answer.status, (await answer.json()).get("decisionId")))
+        async with browser.post(MINT, headers=bearer(service), json=bad) as answer:
+            told.append((answer.status, (await answer.json()).get("decisionId")))
+    assert told == [(401, "d-1"), (400, "d-2"), (401, None), (400, None)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Basic YTpi"},
+        {"X-API-Key": ""},
+        {"X-API-Key": "", "Authorization": "Bearer guess"},
+    ],
+)
+async def test_no_credentials_are_no_guess(
+    service: Any, browser: Any, headers: dict[str, str]
+) -> None:
+    """A blank header, a scheme alone and another scheme are 401, and not reported."""
+    async with browser.post(MINT, headers=headers) as answer:
+        body = await answer.json()
+    assert (answer.status, body["code"]) == (401, "UNAUTHENTICATED")
+    assert "decisionId" not in body
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="live-token"'
+    assert service.policy.heard == []
+
+
+async def test_usage_by_limit_reaches_the_browser(service: Any, browser: Any) -> None:
+    """A mint and `usage` tell each limit; the cooldown in seconds."""
+    cooldown = {
+        "limit": "cooldown",
+        "value": 300,
+        "used": 1.5,
+        "nextAllowedAt": "2026-01-01T00:00:00.000Z",
+    }
+    used = [{"limit": "tokens_per_hour", "value": 1, "used": 1}, cooldown]
+    async with browser.post(MINT, headers=bearer(service)) as answer:
+        assert (await answer.json())["usage"]["byLimit"] == used
+    async with browser.get(f"{MINT}/usage", headers=bearer(service)) as answer:
+        assert (await answer.json())["data"]["byLimit"] == used
+
+
+async def test_a_repeat_that_cannot_be_read_is_not_asked_for_each_second(
+    service: Any, browser: Any
+) -> None:
+    """A token sealed under another key is 503 for the length of the start window."""
+    headers = bearer(service) | {"Idempotency-Key": "r"}
+    async with browser.post(MINT, headers=headers) as answer:
+        assert answer.status == 200
+    (reserve,) = service.policy.all_heard(policy_pb.ReserveRequest)
+    assert service.policy.ledger.commit("ann", "r", reserve.key.owner, b"under another key")
+    async with browser.post(MINT, headers=headers) as answer:
+        body = await answer.json()
+    assert (answer.status, body["code"], body["retryAfter"]) == (503, "POLICY_UNAVAILABLE", 120)
+    assert (answer.headers["Retry-After"], body["decisionId"]) == ("120", "d-2")
+
+
 @pytest.mark.parametrize(
     "refused, status, code",
     [

@@ -5,11 +5,13 @@ from typing import Any
 import grpc
 import pytest
 from fake_policy import refusal
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from policy.v1 import policy_pb2 as policy_pb
 from tokenservice.errors import UpstreamUnavailable
 from tokenservice.v1 import tokenservice_pb2 as pb
 
+NOW = 1_767_225_600
 Code, Reason = grpc.StatusCode, policy_pb.Refusal
 
 
@@ -101,3 +103,16 @@ async def test_a_degraded_decision_answers_as_any(service: Any) -> None:
     )
     assert answer.token == "auth_tokens/1"
     assert answer.decision_id == "d-1"
+
+
+async def test_usage_is_told_by_limit(service: Any) -> None:
+    """Each limit has its use and its time; of the cooldown both are seconds."""
+    later = Timestamp(seconds=NOW)
+    cooldown = pb.LimitUse(limit="cooldown", value=300, used=1.5, next_allowed_time=later)
+    call = {"metadata": (service.bearer(),), "timeout": 10}
+    before = (await service.unix.GetUsage(pb.GetUsageRequest(), **call)).data
+    hour = pb.LimitUse(limit="tokens_per_hour", value=1, used=0)
+    assert list(before.by_limit) == [hour, cooldown]
+    minted = (await service.unix.CreateToken(pb.CreateTokenRequest(), **call)).usage
+    hour.used = 1
+    assert list(minted.by_limit) == [hour, cooldown]

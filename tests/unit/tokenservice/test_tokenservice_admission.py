@@ -1,5 +1,6 @@
 """Who is let in, and what policy hears of those who are not."""
 
+import hashlib
 from typing import Any
 
 import jwt
@@ -37,16 +38,21 @@ class ListeningPolicy:
     def __init__(self) -> None:
         """Have heard nothing yet."""
         self.heard: list[Any] = []
+        self.decision_id = "d"
 
-    async def report_credentials(self, client: ClientInfo, deadline: Deadline) -> None:
+    async def report_credentials(
+        self, client: ClientInfo, fingerprint: bytes, deadline: Deadline
+    ) -> str:
         """Hear of wrong credentials."""
         assert deadline.remaining > 0
-        self.heard.append(client)
+        self.heard.append((client, fingerprint))
+        return self.decision_id
 
-    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> None:
+    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> str:
         """Hear of a request that could not be granted."""
         assert deadline.remaining > 0
         self.heard.append((caller, asked))
+        return self.decision_id
 
 
 @pytest.fixture
@@ -79,19 +85,45 @@ async def test_who_is_known_is_let_in_unreported(admission: Admission, policy: A
     [
         bearer(b"another secret of the same length.."),
         UnverifiedCredentials(authorization=("Bearer nonsense",)),
-        UnverifiedCredentials(authorization=("Basic YTpi",)),
         UnverifiedCredentials(api_key=("guess",)),
         bearer(sub=""),
     ],
-    ids=["signature", "no JWT", "another scheme", "API key", "no subject"],
+    ids=["signature", "no JWT", "API key", "no subject"],
 )
 async def test_wrong_credentials_are_reported(
     admission: Admission, policy: Any, credentials: UnverifiedCredentials
 ) -> None:
-    """Whoever guesses is counted where it guesses from."""
-    with pytest.raises(WrongCredentials):
+    """Whoever guesses is counted where it guesses from, and reads by which decision."""
+    with pytest.raises(WrongCredentials) as refused:
         await admission.caller(credentials, CLIENT, Deadline.after(5))
-    assert policy.heard == [CLIENT]
+    assert policy.heard == [(CLIENT, credentials.fingerprint)]
+    assert refused.value.metadata == {"decision_id": "d"}
+
+
+async def test_a_report_that_is_not_heard_names_no_decision(
+    admission: Admission, policy: Any
+) -> None:
+    """Where there was no decision, the refusals are the same without one."""
+    policy.decision_id = ""
+    with pytest.raises(WrongCredentials) as guessed:
+        await admission.caller(UnverifiedCredentials(api_key=("guess",)), CLIENT, Deadline.after(5))
+    with pytest.raises(InvalidArgument) as asked:
+        await admission.grant(ANN, TokenRequest(model="../x"), Deadline.after(5))
+    assert guessed.value.metadata == asked.value.metadata == {}
+
+
+def test_each_guess_has_a_digest_of_its_own() -> None:
+    """The digest is of the credential that is judged, as it was sent, and shows nothing of it."""
+    tokens = [UnverifiedCredentials(authorization=(f"Bearer {word}",)) for word in ("a", "b", "a")]
+    first, other, again = (each.fingerprint for each in tokens)
+    assert first == again != other
+    assert first == hashlib.sha256(b"Bearer a").digest()
+    keys = [
+        UnverifiedCredentials(authorization=(f"Bearer {bearer}",), api_key=(key,))
+        for bearer, key in (("a", "k"), ("b", "k"), ("a", "l"))
+    ]
+    key, beside_another, other_key = (each.fingerprint for each in keys)
+    assert key == beside_another != other_key
 
 
 @pytest.mark.parametrize(
@@ -99,10 +131,25 @@ async def test_wrong_credentials_are_reported(
     [
         UnverifiedCredentials(),
         UnverifiedCredentials(authorization=("",)),
+        UnverifiedCredentials(authorization=("Bearer",)),
+        UnverifiedCredentials(authorization=("Bearer ",)),
+        UnverifiedCredentials(authorization=("Basic YTpi",)),
+        UnverifiedCredentials(api_key=(" ",)),
+        UnverifiedCredentials(authorization=("Bearer nonsense",), api_key=("",)),
         bearer(exp=NOW - 3600),
         bearer(nbf=NOW + 3600),
     ],
-    ids=["none", "blank", "expired", "not yet"],
+    ids=[
+        "none",
+        "blank",
+        "scheme",
+        "scheme and blank",
+        "another scheme",
+        "blank API key",
+        "blank API key beside a bearer",
+        "expired",
+        "not yet",
+    ],
 )
 async def test_honest_mistakes_are_not(
     admission: Admission, policy: Any, credentials: UnverifiedCredentials
@@ -111,7 +158,7 @@ async def test_honest_mistakes_are_not(
     with pytest.raises(Unauthenticated) as refused:
         await admission.caller(credentials, CLIENT, Deadline.after(5))
     assert not isinstance(refused.value, WrongCredentials)
-    assert policy.heard == []
+    assert (policy.heard, refused.value.metadata) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -125,11 +172,12 @@ async def test_honest_mistakes_are_not(
 async def test_a_request_that_cannot_be_granted_is_reported(
     admission: Admission, policy: Any, asked: TokenRequest, reason: str
 ) -> None:
-    """Policy sees what a principal tried; the principal reads the reason."""
+    """Policy sees what a principal tried; the principal reads the reason and the decision."""
     with pytest.raises(InvalidArgument) as refused:
         await admission.grant(ANN, asked, Deadline.after(5))
     assert refused.value.reason == reason
     assert policy.heard == [(ANN, asked)]
+    assert refused.value.metadata == {"decision_id": "d"}
 
 
 async def test_what_is_granted_is_not_reported(admission: Admission, policy: Any) -> None:

@@ -245,11 +245,25 @@ HEADERS = {
     "two": (f"Bearer {GOOD}", f"Bearer {GOOD}"),
     "another scheme": (f"Basic {GOOD}",),
     "no scheme": (GOOD,),
+    "a scheme alone": ("Bearer",),
     "no token": ("Bearer ",),
+    "no token in either": ("Bearer", "Basic YTpi"),
+    "one of two": ("", "Bearer opaque"),
     "a comma": (f"Bearer {GOOD}, Bearer {GOOD}",),
     "a tab": (f"Bearer\t{GOOD}",),
     "a line break": (f"Bearer {GOOD}\n",),
     "not ASCII": (f"Bearer {GOOD}é",),
+}
+
+NO_BEARER = {
+    "none",
+    "empty",
+    "blank",
+    "another scheme",
+    "no scheme",
+    "a scheme alone",
+    "no token",
+    "no token in either",
 }
 
 
@@ -258,10 +272,18 @@ def test_one_bearer_header_is_needed(
     authenticator: Authenticator, headers: tuple[str, ...]
 ) -> None:
     """No header, two of them, or one that is no bearer token prove nothing."""
-    with pytest.raises(Unauthenticated) as refused:
+    with pytest.raises(Unauthenticated):
         authenticator.authenticate(UnverifiedCredentials(authorization=headers))
-    missing = not any(header.strip() for header in headers)
-    assert isinstance(refused.value, WrongCredentials) is not missing
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_what_is_no_bearer_token_is_no_guess(authenticator: Authenticator, name: str) -> None:
+    """Blank headers, a scheme alone and other schemes are no credentials, so no wrong ones."""
+    with pytest.raises(Unauthenticated) as refused:
+        authenticator.authenticate(UnverifiedCredentials(authorization=HEADERS[name]))
+    assert isinstance(refused.value, WrongCredentials) is (name not in NO_BEARER)
+    if name in NO_BEARER:
+        assert refused.value.message == "Send Authorization: Bearer <token>, or X-API-Key."
 
 
 def sized_token(size: int) -> str:
@@ -282,14 +304,24 @@ def test_a_token_may_be_8_kib_and_no_longer(authenticator: Authenticator) -> Non
         authenticator.authenticate(bearer(too_long))
 
 
-@pytest.mark.parametrize("api_key", [("key",), ("",), ("one", "two")])
+@pytest.mark.parametrize(
+    "api_key, guessed",
+    [
+        (("key",), True),
+        (("one", "two"), True),
+        (("", "two"), True),
+        (("",), False),
+        ((" ",), False),
+    ],
+)
 def test_an_api_key_is_judged_whatever_the_bearer(
-    authenticator: Authenticator, api_key: tuple[str, ...]
+    authenticator: Authenticator, api_key: tuple[str, ...], *, guessed: bool
 ) -> None:
-    """A bad API key beside a good bearer is refused."""
+    """A bad API key beside a good bearer is refused; one that is blank is no guess."""
     credentials = UnverifiedCredentials(authorization=(f"Bearer {GOOD}",), api_key=api_key)
-    with pytest.raises(WrongCredentials, match="API key"):
+    with pytest.raises(Unauthenticated, match="API key") as refused:
         authenticator.authenticate(credentials)
+    assert isinstance(refused.value, WrongCredentials) is guessed
 
 
 @pytest.mark.parametrize(

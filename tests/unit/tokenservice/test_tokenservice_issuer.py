@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fake_minter import FakeMinter
 from ledger import Ledger, Verdict
+from structlog.testing import capture_logs
 
 from serving.errors import QuotaViolation
 from tokenservice.client_info import ClientInfo
@@ -80,18 +81,20 @@ class FakePolicy:
     def used(self, subject: str) -> Usage:
         """Return usage in the words of the port."""
         issued, limit = self.ledger.issued(subject), self.ledger.limit
-        return Usage(issued, issued, issued, None, Quota(limit, limit, 0, 0))
+        return Usage(issued, issued, issued, None, Quota(limit, limit, 0, 0), ())
 
     async def usage(self, principal: Principal, deadline: Deadline) -> Usage:
         """Read a principal's usage."""
         assert deadline.remaining > 0
         return self.used(principal.subject)
 
-    async def report_credentials(self, client: ClientInfo, deadline: Deadline) -> None:
+    async def report_credentials(
+        self, client: ClientInfo, fingerprint: bytes, deadline: Deadline
+    ) -> str:
         """Not asked for by an issuer."""
         raise NotImplementedError
 
-    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> None:
+    async def report_request(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> str:
         """Not asked for by an issuer."""
         raise NotImplementedError
 
@@ -240,12 +243,34 @@ async def test_requests_without_an_id_are_never_repeats(minter: FakeMinter) -> N
 async def test_a_seal_of_another_key_is_no_token(
     issuer: Issuer, policy: FakePolicy, minter: FakeMinter
 ) -> None:
-    """A replica that cannot open what another sealed has nothing to deliver."""
+    """A replica that cannot open what another sealed has nothing to deliver, and says so.
+
+    The caller is told to stay away for as long as the seal may last, the operator why.
+    """
     await issue(issuer, "r")
     stranger = Issuer(policy, minter, Sealer(b"k" * 32), lambda: NOW)
-    with pytest.raises(PolicyUnavailable):
+    with capture_logs() as logs, pytest.raises(PolicyUnavailable) as failed:
         await issue(stranger, "r")
+    assert (failed.value.reason, failed.value.retry_after) == ("POLICY_UNAVAILABLE", 120)
+    assert "idempotency key" in failed.value.message
+    (line,) = logs
+    assert (line["log_level"], line["decision_id"]) == ("warning", "d")
+    assert line["event"] == "repeat sealed under another key"
+    assert "TOKENSERVICE_SEAL_KEY" in line["hint"]
     assert policy.charged() == 1
+
+
+async def test_a_seal_lasts_no_longer_than_its_token(
+    policy: FakePolicy, minter: FakeMinter
+) -> None:
+    """Where the token ends before the start window would, the wait is as short."""
+    asked = TokenRequest(duration_minutes=1, request_id="r")
+    grant = TERMS.grant(asked)
+    one, other = (Issuer(policy, minter, Sealer(key * 32), lambda: NOW) for key in (b"k", b"l"))
+    await one.issue(ANN, asked, grant, Deadline.after(60))
+    with pytest.raises(PolicyUnavailable) as failed:
+        await other.issue(ANN, asked, grant, Deadline.after(60))
+    assert failed.value.retry_after == 60
 
 
 async def test_fifty_at_once_issue_one_token(
