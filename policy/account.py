@@ -209,11 +209,14 @@ class Account:
         now = settled.settle(now)
         issued = [charge for charge in settled.charges if charge.state is State.ISSUED]
         verdict = arithmetic.refusal(settled.spends, 1, limits, now)
+        by_limit = arithmetic.assess(settled.spends, 1, limits, now)
         return Usage(
             active_tokens=sum(charge.count for charge in issued if now < charge.expires),
             tokens_last_hour=sum(charge.count for charge in issued if now < charge.at + HOUR_MS),
             tokens_last_day=sum(charge.count for charge in issued if now < charge.at + DAY_MS),
             next_allowed_at=verdict.next_allowed_at if verdict else None,
+            by_limit=tuple(by_limit),
+            now=now,
         )
 
     @property

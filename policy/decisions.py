@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from policy.account import Account
-    from policy.limits import Verdict
+    from policy.limits import Assessment, Verdict
     from policy.rules import Rule
     from policy.standing import Block, Offender, Standing
     from policy.tries import Try
@@ -35,6 +35,10 @@ class Usage:
     tokens_last_day: int
     next_allowed_at: int | None
     """From when on one more token would pass. None: now."""
+    by_limit: tuple[Assessment, ...] = field(default=(), compare=False)
+    """What each limit that is on makes of one more token."""
+    now: int = field(default=0, compare=False)
+    """When it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,8 @@ class Observation:
 
     now: int
     tries: tuple[Try, ...]
+    degraded: bool = False
+    """Without the shared store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,8 @@ class Inspection:
     tries: tuple[Try, ...]
     user: Standing
     address: Standing
+    degraded: bool = False
+    """Without the shared store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ log = structlog.get_logger(__name__)
 class DegradingStore(Store):
     """A shared store, and what this process does alone while that is away.
 
-    Reservations are made alone, with their commits and releases, and violations are
-    counted. What needs the shared store's knowledge (usage, blocks) is still refused.
+    Reservations are made alone, with their commits and releases; tries are remembered
+    and violations counted. What needs the shared store's knowledge (usage, blocks) is
+    still refused.
     """
 
     def __init__(
@@ -108,23 +109,34 @@ class DegradingStore(Store):
         self, user: str, kind: TryKind, fingerprint: bytes, memory: Memory
     ) -> Observation:
         """See Store."""
-        return await self._shared.observe(user, kind, fingerprint, memory)
+        try:
+            return await self._shared.observe(user, kind, fingerprint, memory)
+        except StoreUnavailable as error:
+            self._note(str(error))
+        observation = await self._alone.observe(user, kind, fingerprint, memory)
+        return replace(observation, degraded=True)
 
-    async def offend(self, offender: Offender, rule: Rule, blocking: Blocking) -> Standing:
+    async def offend(
+        self, offender: Offender, rule: Rule, blocking: Blocking, *, evidence: bytes = b""
+    ) -> Standing:
         """See Store. Counted alone, it blocks whom this process would decide on alone.
 
         The caller still waits, and may have waited for the store already: not again.
         """
         if not self._away:
             try:
-                return await self._shared.offend(offender, rule, blocking)
+                return await self._shared.offend(offender, rule, blocking, evidence=evidence)
             except StoreUnavailable as error:
                 self._note(str(error))
-        return await self._alone.offend(offender, rule, blocking)
+        return await self._alone.offend(offender, rule, blocking, evidence=evidence)
 
     async def inspect(self, user: str, address: str | None) -> Inspection:
-        """See Store."""
-        return await self._shared.inspect(user, address)
+        """See Store. Alone, it is what this process knows, and says so."""
+        try:
+            return await self._shared.inspect(user, address)
+        except StoreUnavailable as error:
+            self._note(str(error))
+        return replace(await self._alone.inspect(user, address), degraded=True)
 
     async def block(self, offender: Offender, *, until: int, reason: str, actor: str) -> Block:
         """See Store."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from policy import limits as arithmetic, patterns, signs
 from policy.account import Account
 from policy.decisions import Denied
+from policy.degraded import reduced_by
 from policy.judge import Ruling, abuse, block_in_force, decision_id
-from policy.tries import added, tried
+from policy.tries import Try, TryKind, added, tried
 
 if TYPE_CHECKING:
     from policy.decisions import Inspection, Outcome
@@ -30,6 +31,8 @@ class Explanation:
     findings: tuple[Finding, ...]
     """Of every rule."""
     inspection: Inspection
+    denied: bool | None
+    """Whether the policy file denies the address. None: there is none."""
 
 
 class Explainer:
@@ -44,32 +47,42 @@ class Explainer:
         """Judge without charging, and without remembering that it was asked."""
         policy = self._book.current
         tier = policy.tier(request.tier)
-        exempt = policy.exempts(request.client.address)
-        address = None if exempt else request.address
+        where = request.client.address
+        address = None if policy.exempts(where) else request.address
         seen = await self._store.inspect(request.attempt.user, address)
         account = Account(seen.account.charges, seen.account.sealed)
         now = account.settle(seen.now)
-        limits = arithmetic.assess(account.spends, request.count, tier.limits, now)
+        in_force = reduced_by(policy, tier.limits) if seen.degraded else tier.limits
+        limits = tuple(arithmetic.assess(account.spends, request.count, in_force, now))
         decision = account.reserve(
             request.attempt,
             request.fingerprint,
             request.count,
-            tier.limits,
+            in_force,
             now=now,
             lease_ms=_ANY_LEASE_MS,
         )
         new = tried(decision, request.fingerprint)
-        tries = added(seen.tries, new, tier.rules.memory) if new else seen.tries
+        judged = new or _no_evidence(now, request.fingerprint)
+        tries = added(seen.tries, judged, tier.rules.memory)
         signed = signs.findings(request.client, request.content, tier.rules)
         patterned = patterns.findings(tries, tier.rules)
+        denied = None if where is None else policy.denies(where)
         outcome: Outcome = (
-            (Denied() if policy.denies(request.client.address) else None)
+            (Denied() if denied else None)
             or block_in_force(seen, request.attempt.user, address)
             or abuse(signed, now)
-            or (abuse(patterned, now) if new else None)
+            or abuse(patterned, now)
             or decision
         )
         findings = (*signed, *patterned)
-        return Explanation(
-            Ruling(decision_id(), outcome, tier, findings), tuple(limits), findings, seen
-        )
+        ruling = Ruling(decision_id(), outcome, tier, findings, seen.degraded)
+        return Explanation(ruling, limits, findings, seen, denied)
+
+
+def _no_evidence(now: int, fingerprint: bytes) -> Try:
+    """Return what stands for a grant, which is no try: it breaks nothing.
+
+    Judged by it, patterns tell what they see of the past at `now`.
+    """
+    return Try(now, now + 1, TryKind.BUSY, fingerprint)

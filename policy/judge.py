@@ -90,17 +90,17 @@ class Judge:
 
     async def reserve(self, request: Request) -> Ruling:
         """Decide, and charge what is granted."""
-        policy = self._book.current
+        name, policy = decision_id(), self._book.current
         tier = policy.tier(request.tier)
         signed = signs.findings(request.client, request.content, tier.rules)
         if policy.denies(request.client.address):
-            return Ruling(decision_id(), Denied(), tier, tuple(signed))
+            return Ruling(name, Denied(), tier, tuple(signed))
         address = None if policy.exempts(request.client.address) else request.address
         if any(finding.refuses for finding in signed):
             inspection = await self._store.inspect(request.attempt.user, address)
             blocked = block_in_force(inspection, request.attempt.user, address)
-            refused = blocked or await self._refuse(request, signed, tier, inspection.now)
-            return Ruling(decision_id(), refused or Noted(), tier, tuple(signed))
+            refused = blocked or await self._refuse(request, signed, tier, inspection.now, name)
+            return Ruling(name, refused or Noted(), tier, tuple(signed), inspection.degraded)
         answer = await self._store.reserve(
             request.attempt,
             request.fingerprint,
@@ -110,12 +110,10 @@ class Judge:
             memory=tier.rules.memory,
         )
         if not answer.tries:
-            return Ruling(decision_id(), answer.decision, tier, tuple(signed), answer.degraded)
+            return Ruling(name, answer.decision, tier, tuple(signed), answer.degraded)
         found = patterns.findings(answer.tries, tier.rules)
-        refused = await self._refuse(request, found, tier, answer.tries[-1].at)
-        return Ruling(
-            decision_id(), refused or answer.decision, tier, (*signed, *found), answer.degraded
-        )
+        refused = await self._refuse(request, found, tier, answer.tries[-1].at, name)
+        return Ruling(name, refused or answer.decision, tier, (*signed, *found), answer.degraded)
 
     async def commit(
         self, attempt: Attempt, tier: str, count: int, expires: int, sealed: Sealed
@@ -135,53 +133,71 @@ class Judge:
         """Read the numbers of all users together."""
         return await self._store.stats()
 
-    async def credentials_rejected(self, client: Client, address: str | None) -> Ruling:
-        """Count wrong credentials against the address they came from."""
-        policy = self._book.current
+    async def credentials_rejected(
+        self, client: Client, address: str | None, evidence: bytes
+    ) -> Ruling:
+        """Count wrong credentials against the address they came from.
+
+        `evidence` tells them from others: the same ones again are no further violation.
+        Empty: not known, and each counts.
+        """
+        name, policy = decision_id(), self._book.current
         mode = policy.default.rules.failed_credentials.mode
         applies = address is not None and not policy.exempts(client.address)
         finding = Finding(Rule.FAILED_CREDENTIALS, mode, broken=applies, applies=applies)
         if address is not None and finding.refuses:
             offender = Offender(Party.ADDRESS, address)
-            await self._offend(offender, finding.rule, policy.default)
-        return Ruling(decision_id(), Noted(), policy.default, (finding,))
+            await self._offend(offender, finding.rule, policy.default, name, evidence)
+        return Ruling(name, Noted(), policy.default, (finding,))
 
     async def request_rejected(self, request: Request) -> Ruling:
         """Remember a try that ended before a reservation, and what it breaks."""
-        tier = self.tier(request.tier)
+        name, tier = decision_id(), self.tier(request.tier)
         signed = signs.findings(request.client, request.content, tier.rules)
         observation = await self._store.observe(
             request.attempt.user, TryKind.REJECTED, request.fingerprint, tier.rules.memory
         )
         found = (*signed, *patterns.findings(observation.tries, tier.rules))
-        outcome = await self._refuse(request, found, tier, observation.now)
-        return Ruling(decision_id(), outcome or Noted(), tier, found)
+        outcome = await self._refuse(request, found, tier, observation.now, name)
+        return Ruling(name, outcome or Noted(), tier, found, observation.degraded)
 
     async def _refuse(
-        self, request: Request, findings: Sequence[Finding], tier: Tier, now: int
+        self, request: Request, findings: Sequence[Finding], tier: Tier, now: int, decision: str
     ) -> Abusive | None:
         """Return the refusal that `findings` amount to, if any, having counted the violation."""
         abusive = abuse(findings, now)
         broken = next((f for f in findings if f.refuses and f.violation), None)
         if broken is not None:
-            await self._offend(Offender(Party.USER, request.attempt.user), broken.rule, tier)
+            offender = Offender(Party.USER, request.attempt.user)
+            await self._offend(offender, broken.rule, tier, decision)
         return abusive
 
-    async def _offend(self, offender: Offender, rule: Rule, tier: Tier) -> None:
+    async def _offend(
+        self, offender: Offender, rule: Rule, tier: Tier, decision: str, evidence: bytes = b""
+    ) -> None:
         rules = tier.rules
         if rules.blocking_mode is Mode.OFF:
             return
         shadow = rules.blocking_mode is Mode.SHADOW
         try:
             standing = await self._store.offend(
-                offender.shadow() if shadow else offender, rule, rules.blocking
+                offender.shadow() if shadow else offender,
+                rule,
+                rules.blocking,
+                evidence=evidence,
             )
         except StoreUnavailable as error:
             # The refusal stands without it; what is lost is its weight in a later block.
-            log.warning("violation not counted", rule=rule.value, cause=str(error))
+            log.warning(
+                "violation not counted",
+                decision_id=decision,
+                rule=rule.value,
+                cause=str(error),
+            )
             return
         log.info(
             "violation",
+            decision_id=decision,
             party=offender.party.value,
             name=offender.name,
             rule=rule.value,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import heapq
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from policy.account import Account, State
 from policy.decisions import (
@@ -20,18 +23,24 @@ from policy.store import StoreUnavailable
 from policy.tries import Memory, Try, TryKind, added, tried
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from policy.account import Sealed
+    from policy.account import Charge, Sealed
     from policy.decisions import Attempt, CommitOutcome, Release, Usage
     from policy.limits import Limits
     from policy.rules import Rule
     from policy.standing import Blocking
     from serving.clock import Clock
 
+T = TypeVar("T")
+
 _SWEEP = 2
-"""Accounts looked at on each reservation: more than the one it may add, so idle
-users leave faster than new ones come."""
+"""Accounts, tries and standings looked at whenever one may be added: more than that
+one, so idle users leave faster than new ones come."""
+
+_BATCH = 200
+"""What a walk over everybody looks at before it lets others have a turn: about a
+millisecond's worth."""
 
 _LONGEST_WINDOW_MS = DAY_MS
 """No rule's window is longer: what is older counts for none."""
@@ -43,8 +52,11 @@ class MemoryStore:
     No method awaits between reading and writing, so on one event loop each is
     atomic. Users with nothing left to count are forgotten. At `max_users` a new
     one is turned away: dropping somebody's charges would let them be overspent.
-    Of tries and standings as many are kept, the most recent; a block in force
-    goes last.
+    Of users with tries, of offenders and of blocks as many are kept each, so that
+    who breaks a rule is always counted, and pushes nobody out of a block.
+
+    Walks over everybody give others a turn now and then: what changes meanwhile
+    is in what they return, or not.
     """
 
     def __init__(self, clock: Clock, *, lease_ms: int, max_users: int = 200_000) -> None:
@@ -54,7 +66,8 @@ class MemoryStore:
         self._max_users = max_users
         self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._tries: OrderedDict[str, tuple[Try, ...]] = OrderedDict()
-        self._standings: OrderedDict[Offender, Standing] = OrderedDict()
+        self._violations: OrderedDict[Offender, Standing] = OrderedDict()
+        self._blocks: OrderedDict[Offender, Standing] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many users have an account."""
@@ -120,9 +133,11 @@ class MemoryStore:
         now = self._clock()
         return Observation(now, self._remember(user, Try(now, 0, kind, fingerprint), memory))
 
-    async def offend(self, offender: Offender, rule: Rule, blocking: Blocking) -> Standing:
+    async def offend(
+        self, offender: Offender, rule: Rule, blocking: Blocking, *, evidence: bytes = b""
+    ) -> Standing:
         """See Store."""
-        standing = self._standing(offender).after(rule, self._clock(), blocking)
+        standing = self._standing(offender).after(rule, self._clock(), blocking, evidence)
         self._stand(offender, standing)
         return standing
 
@@ -146,44 +161,37 @@ class MemoryStore:
 
     async def lift(self, offender: Offender) -> bool:
         """See Store."""
-        standing = self._standings.pop(offender, Standing())
+        standing = self._standing(offender)
+        self._forget_standing(offender)
         return standing.block is not None and standing.block.holds(self._clock())
 
     async def blocks(self, *, offset: int, count: int) -> Sequence[ListedBlock]:
         """See Store."""
-        now = self._clock()
-        listed = [
-            ListedBlock(offender, standing.block)
-            for offender, standing in self._standings.items()
-            if standing.block is not None and standing.block.holds(now)
+        now, end = self._clock(), offset + count
+        sorted_batches = [
+            sorted(self._in_force(batch, now), key=_by_end)
+            async for batch in _batches(self._blocks)
         ]
-        listed.sort(key=lambda item: (-item.block.until, item.offender.name))
-        return listed[offset : offset + count]
+        merged = heapq.merge(*sorted_batches, key=_by_end)
+        listed: list[ListedBlock] = []
+        while more := list(islice(merged, min(_BATCH, end - len(listed)))):
+            listed += more
+            await asyncio.sleep(0)
+        return listed[offset:]
 
     async def forget(self, user: str) -> None:
         """See Store."""
         self._accounts.pop(user, None)
         self._tries.pop(user, None)
-        self._standings.pop(Offender(Party.USER, user), None)
+        self._forget_standing(Offender(Party.USER, user))
 
     async def stats(self) -> Stats:
         """See Store. Walks over all users: for operators, not for the hot path."""
-        now = self._clock()
-        live = [
-            [charge for charge in account.charges if now < charge.counts_until]
-            for account in self._accounts.values()
-        ]
-        issued = [c for charges in live for c in charges if c.state is State.ISSUED]
-        return Stats(
-            active_users=sum(
-                any(c.state is State.ISSUED and now < c.at + DAY_MS for c in charges)
-                for charges in live
-            ),
-            active_tokens=sum(c.count for c in issued if now < c.expires),
-            tokens_last_hour=sum(c.count for c in issued if now < c.at + HOUR_MS),
-            tokens_last_day=sum(c.count for c in issued if now < c.at + DAY_MS),
-            pending_reservations=sum(c.pending for charges in live for c in charges),
-        )
+        now, total = self._clock(), Stats(0, 0, 0, 0, 0)
+        async for users in _batches(self._accounts):
+            for user in users:
+                total = _sum(total, self._account(user).charges, now)
+        return total
 
     async def check(self) -> None:
         """See Store."""
@@ -199,7 +207,13 @@ class MemoryStore:
         return self._accounts.get(user) or Account()
 
     def _standing(self, offender: Offender) -> Standing:
-        return self._standings.get(offender, Standing())
+        return self._blocks.get(offender) or self._violations.get(offender, Standing())
+
+    def _in_force(self, offenders: Iterable[Offender], now: int) -> Iterable[ListedBlock]:
+        for offender in offenders:
+            block = self._standing(offender).block
+            if block is not None and block.holds(now):
+                yield ListedBlock(offender, block)
 
     def _blocked(self, user: str, address: str | None, now: int) -> Blocked | None:
         for offender in (Offender(Party.ADDRESS, address or ""), Offender(Party.USER, user)):
@@ -216,16 +230,16 @@ class MemoryStore:
         return tries
 
     def _stand(self, offender: Offender, standing: Standing) -> None:
-        self._standings[offender] = standing
-        self._standings.move_to_end(offender)
-        if len(self._standings) > self._max_users:
-            now = self._clock()
-            self._standings.pop(
-                next(
-                    (o for o, s in self._standings.items() if not (s.block and s.block.holds(now))),
-                    next(iter(self._standings)),
-                )
-            )
+        self._sweep_standings(self._clock())
+        self._forget_standing(offender)
+        kept = self._violations if standing.block is None else self._blocks
+        kept[offender] = standing
+        if len(kept) > self._max_users:
+            kept.popitem(last=False)
+
+    def _forget_standing(self, offender: Offender) -> None:
+        self._violations.pop(offender, None)
+        self._blocks.pop(offender, None)
 
     def _sweep(self, now: int) -> None:
         """Forget users with nothing left to count, starting with the longest idle."""
@@ -240,3 +254,44 @@ class MemoryStore:
             if now < tries[-1].at + _LONGEST_WINDOW_MS:
                 break
             del self._tries[user]
+        self._sweep_standings(now)
+
+    def _sweep_standings(self, now: int) -> None:
+        """Forget who has nothing left to count: no block in force, no violation of a day."""
+        for _ in range(min(_SWEEP, len(self._violations))):
+            offender, standing = next(iter(self._violations.items()))
+            if standing.at(now, _LONGEST_WINDOW_MS).violations:
+                break
+            del self._violations[offender]
+        for _ in range(min(_SWEEP, len(self._blocks))):
+            offender, standing = self._blocks.popitem(last=False)
+            if standing.block is not None and standing.block.holds(now):
+                # Not in order of their ends: a long one must not hide the others.
+                self._blocks[offender] = standing
+
+
+def _by_end(listed: ListedBlock) -> tuple[int, str]:
+    return -listed.block.until, listed.offender.name
+
+
+def _sum(total: Stats, charges: Iterable[Charge], now: int) -> Stats:
+    """Return `total` with what one user's charges come to."""
+    live = [charge for charge in charges if now < charge.counts_until]
+    issued = [charge for charge in live if charge.state is State.ISSUED]
+    of_a_day = sum(c.count for c in issued if now < c.at + DAY_MS)
+    return Stats(
+        active_users=total.active_users + any(now < c.at + DAY_MS for c in issued),
+        active_tokens=total.active_tokens + sum(c.count for c in issued if now < c.expires),
+        tokens_last_hour=total.tokens_last_hour
+        + sum(c.count for c in issued if now < c.at + HOUR_MS),
+        tokens_last_day=total.tokens_last_day + of_a_day,
+        pending_reservations=total.pending_reservations + sum(c.pending for c in live),
+    )
+
+
+async def _batches(known: Iterable[T]) -> AsyncIterator[Sequence[T]]:
+    """Return what is in a collection now, a batch at a time; others have a turn in between."""
+    everything = list(known)
+    for start in range(0, len(everything), _BATCH):
+        yield everything[start : start + _BATCH]
+        await asyncio.sleep(0)

@@ -8,6 +8,7 @@ import hmac
 from ipaddress import IPv6Address, ip_address, ip_network
 
 _BYTES = 12
+_CREDENTIAL_BYTES = 4
 
 
 class Pseudonyms:
@@ -38,6 +39,13 @@ class Pseudonyms:
         if isinstance(ip, IPv6Address):
             ip = ip_network((ip, 64), strict=False).network_address
         return base64.urlsafe_b64encode(self._digest(b"address\0" + ip.packed)).decode()
+
+    def credential(self, digest: bytes) -> bytes:
+        """Return what tells one wrong credential from another: 4 bytes; none for no digest.
+
+        A credential may be guessable, and its plain digest with it.
+        """
+        return self._digest(b"credential\0" + digest)[:_CREDENTIAL_BYTES] if digest else b""
 
     def _digest(self, message: bytes) -> bytes:
         return hmac.digest(self._key, message, hashlib.sha256)[:_BYTES]

@@ -70,7 +70,9 @@ def decision(at: int, event: str, request: Request, ruling: Ruling, digest: str)
     }
 
 
-def credentials(at: int, ruling: Ruling, address: str | None, digest: str) -> Entry:
+def credentials(
+    at: int, ruling: Ruling, address: str | None, evidence: bytes, digest: str
+) -> Entry:
     """Return the entry of rejected credentials."""
     return {
         "v": FORMAT,
@@ -79,6 +81,7 @@ def credentials(at: int, ruling: Ruling, address: str | None, digest: str) -> En
         "decision_id": ruling.decision_id,
         "outcome": outcome_name(ruling.outcome),
         "address": address,
+        "fingerprint": evidence.hex(),
         "findings": [finding(found) for found in ruling.findings if found.applies],
         "policy": digest,
     }

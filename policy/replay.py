@@ -169,8 +169,8 @@ class _Replay:
                 await self._reported(line)
             case Decided():
                 await self._decided(line)
-            case Credentials(_, address):
-                await self._judge.credentials_rejected(Client(), address)
+            case Credentials(_, address, evidence):
+                await self._judge.credentials_rejected(Client(), address, evidence)
             case Commit():
                 await self._commit(line)
             case Released(_, attempt, ambiguous):

@@ -48,6 +48,8 @@ class Credentials:
 
     at: int
     address: str | None
+    evidence: bytes = b""
+    """What tells them from others. Empty: the log does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,11 @@ def _logged(entry: Entry) -> Logged:
             return _decided(entry, at)
         case "credentials":
             address = entry["address"] if entry["findings"] else None
-            return Credentials(at, None if address is None else _is(str, address))
+            return Credentials(
+                at,
+                None if address is None else _is(str, address),
+                bytes.fromhex(entry.get("fingerprint", "")),
+            )
         case "commit":
             sealed_until = entry.get("sealed_until")
             return Commit(

@@ -70,7 +70,9 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
             raise errors.InvalidArgument("count", f"must be 1 to {MAX_COUNT}")
         asked = self._request(self._attempt(request.key), request, request.count)
         if request.dry_run:
-            return wire.explained(await decided(self._explainer.explain(asked)))
+            explanation = await decided(self._explainer.explain(asked))
+            announce("dry_run", explanation.ruling, user=asked.attempt.user)
+            return wire.explained(explanation)
         ruling = await decided(self._judge.reserve(asked))
         self._tell("decision", asked, ruling)
         return wire.reserve_response(ruling)
@@ -104,7 +106,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         """Hear of an attempt that ended before a reservation."""
         match request.outcome:
             case pb.ReportRequest.OUTCOME_CREDENTIALS_REJECTED:
-                ruling = await self._credentials_rejected(wire.client(request.client))
+                ruling = await self._credentials_rejected(request)
             case pb.ReportRequest.OUTCOME_REQUEST_REJECTED:
                 user = self._pseudonyms.user(_required("subject", request.subject))
                 nothing = Attempt(user, b"", b"")
@@ -126,28 +128,19 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         """Read the numbers of all users together."""
         return wire.stats_response(await decided(self._judge.stats()))
 
-    async def _credentials_rejected(self, client: Any) -> Ruling:
+    async def _credentials_rejected(self, request: pb.ReportRequest) -> Ruling:
+        client = wire.client(request.client)
         address = self._pseudonyms.address(client.address) if client.address else None
-        ruling = await decided(self._judge.credentials_rejected(client, address))
-        self._recorder.write(record.credentials(self._clock(), ruling, address, self._judge.digest))
+        evidence = self._pseudonyms.credential(request.fingerprint)
+        ruling = await decided(self._judge.credentials_rejected(client, address, evidence))
+        announce("credentials", ruling, address=address)
+        self._recorder.write(
+            record.credentials(self._clock(), ruling, address, evidence, self._judge.digest)
+        )
         return ruling
 
     def _tell(self, event: str, request: Request, ruling: Ruling) -> None:
-        outcome = record.outcome_name(ruling.outcome)
-        span = trace.get_current_span()
-        if span.is_recording():
-            span.set_attribute(tracing.DECISION_ID, ruling.decision_id)
-            span.set_attribute(tracing.DECISION, outcome)
-            span.set_attribute(tracing.DEGRADED, ruling.degraded)
-        log.info(
-            event,
-            decision_id=ruling.decision_id,
-            outcome=outcome,
-            user=request.attempt.user,
-            tier=ruling.tier.name,
-            **({"degraded": True} if ruling.degraded else {}),
-            **({"shadow": shadow} if (shadow := _shadow(ruling)) else {}),
-        )
+        announce(event, ruling, user=request.attempt.user)
         self._recorder.write(
             record.decision(self._clock(), event, request, ruling, self._judge.digest)
         )
@@ -177,6 +170,25 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
             request=self._pseudonyms.request(subject, request_id),
             owner=key.owner,
         )
+
+
+def announce(event: str, ruling: Ruling, **whose: str | None) -> None:
+    """Put a decision, or what would be one, into the log and on the span."""
+    outcome = record.outcome_name(ruling.outcome)
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.set_attribute(tracing.DECISION_ID, ruling.decision_id)
+        span.set_attribute(tracing.DECISION, outcome)
+        span.set_attribute(tracing.DEGRADED, ruling.degraded)
+    log.info(
+        event,
+        decision_id=ruling.decision_id,
+        outcome=outcome,
+        tier=ruling.tier.name,
+        **whose,
+        **({"degraded": True} if ruling.degraded else {}),
+        **({"shadow": shadow} if (shadow := _shadow(ruling)) else {}),
+    )
 
 
 def _shadow(ruling: Ruling) -> list[str]:

@@ -25,7 +25,7 @@ from policy.decisions import (
 )
 from policy.limits import Limit, Limits
 from policy.record import next_allowed_at
-from policy.rules import Client, Content, Mode
+from policy.rules import Client, Content, Mode, Rule
 from policy.standing import Party
 from policy.v1 import policy_pb2 as pb
 from serving import addresses, errors
@@ -47,6 +47,8 @@ _REASONS = {
     Limit.COOLDOWN: pb.Refusal.REASON_COOLDOWN,
     Limit.CONCURRENT_SESSIONS: pb.Refusal.REASON_CONCURRENT_SESSIONS,
 }
+_COUNTING = {Rule.VOLUME, Rule.IDENTICAL_REQUESTS, Rule.PARAMETER_ENUMERATION}
+"""Rules that count tries."""
 _BLOCKED = {
     Party.ADDRESS: pb.Refusal.REASON_ADDRESS_BLOCKED,
     Party.USER: pb.Refusal.REASON_USER_BLOCKED,
@@ -109,6 +111,7 @@ def explained(explanation: Explanation) -> pb.ReserveResponse:
     answer = reserve_response(explanation.ruling)
     seen, rules = explanation.inspection, explanation.ruling.tier.rules
     now = seen.now
+    answer.verdicts.append(_denied(denied=explanation.denied))
     answer.verdicts.append(_stood(Party.ADDRESS, seen.address, rules, now))
     answer.verdicts.append(_stood(Party.USER, seen.user, rules, now))
     answer.verdicts.extend(_assessed(assessed, now) for assessed in explanation.limits)
@@ -143,6 +146,17 @@ def _refusal(outcome: Outcome) -> pb.Refusal:
     return refusal
 
 
+def _denied(*, denied: bool | None) -> pb.RuleVerdict:
+    kind = pb.RuleVerdict
+    known = kind.VERDICT_REFUSE if denied else kind.VERDICT_PASS
+    return kind(
+        rule="address_denied",
+        mode=Mode.ENFORCE.value,
+        verdict=kind.VERDICT_NOT_APPLICABLE if denied is None else known,
+        observed=int(bool(denied)),
+    )
+
+
 def _stood(party: Party, standing: Standing, rules: Rules, now: int) -> pb.RuleVerdict:
     blocking = rules.blocking
     standing = standing.at(now, blocking.window_ms)
@@ -153,6 +167,7 @@ def _stood(party: Party, standing: Standing, rules: Rules, now: int) -> pb.RuleV
         verdict=kind.VERDICT_REFUSE if standing.block else kind.VERDICT_PASS,
         observed=len(standing.violations),
         threshold=blocking.violations,
+        headroom=0 if standing.block else max(0, blocking.violations - len(standing.violations)),
     )
     if standing.block is not None:
         verdict.next_allowed_time.CopyFrom(timestamp(standing.block.ends(now)))
@@ -189,6 +204,8 @@ def _found(found: Finding) -> pb.RuleVerdict:
         observed=found.observed,
         threshold=found.threshold,
     )
+    if found.rule in _COUNTING:
+        verdict.headroom = max(0, int(found.threshold - found.observed))
     if found.broken and found.ends_at is not None:
         verdict.next_allowed_time.CopyFrom(timestamp(found.ends_at))
     return verdict
@@ -217,10 +234,18 @@ def usage_message(usage: Usage, limits: Limits) -> pb.Usage:
             cooldown_ms=limits.cooldown_ms,
             concurrent_sessions=limits.concurrent_sessions,
         ),
+        by_limit=[_use(assessed, usage.now) for assessed in usage.by_limit],
     )
     if usage.next_allowed_at is not None:
         message.next_allowed_time.CopyFrom(timestamp(usage.next_allowed_at))
     return message
+
+
+def _use(assessed: Assessment, now: int) -> pb.LimitUse:
+    use = pb.LimitUse(limit=assessed.limit.value, value=assessed.value, used=assessed.used)
+    if assessed.refuses(now) and assessed.next_allowed_at is not None:
+        use.next_allowed_time.CopyFrom(timestamp(assessed.next_allowed_at))
+    return use
 
 
 def stats_response(stats: Stats) -> pb.GetStatsResponse:

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 from policy.cli import text
 from policy.limits import Limit
+from policy.rules import Rule
+from policy.standing import Party
 from policy.v1 import policy_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LIMITS = {limit.value for limit in Limit}
+_WITH_HEADROOM = {limit.value for limit in Limit} | {
+    *(Rule.VOLUME, Rule.IDENTICAL_REQUESTS, Rule.PARAMETER_ENUMERATION),
+    *(f"{party.value}_block" for party in Party),
+}
 _VERDICTS = {
     pb.RuleVerdict.VERDICT_PASS: "pass",
     pb.RuleVerdict.VERDICT_REFUSE: "REFUSE",
@@ -65,7 +70,7 @@ def _refusal(refusal: pb.Refusal, now: int) -> Iterator[str]:
 
 
 def _row(verdict: pb.RuleVerdict, now: int) -> list[str]:
-    limit = verdict.rule in _LIMITS
+    counts = verdict.rule in _WITH_HEADROOM
     applies = verdict.verdict != pb.RuleVerdict.VERDICT_NOT_APPLICABLE
     refuses = verdict.verdict == pb.RuleVerdict.VERDICT_REFUSE
     number = _millis if verdict.rule == Limit.COOLDOWN else _number
@@ -80,7 +85,7 @@ def _row(verdict: pb.RuleVerdict, now: int) -> list[str]:
         _VERDICTS.get(verdict.verdict, "?"),
         number(verdict.observed) if applies else "",
         number(verdict.threshold) if applies else "",
-        str(verdict.headroom) if limit else "",
+        str(verdict.headroom) if counts and applies else "",
         passes,
     ]
 

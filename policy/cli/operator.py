@@ -11,6 +11,8 @@ from policy.cli.client import online
 from policy.v1 import operator_pb2 as pb, policy_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from policy.cli.client import Operator
 
 
@@ -31,11 +33,6 @@ def user_show(operator: Operator, *, tier: str, as_json: bool, **names: str | No
         return
     used, most, now = shown.usage, shown.usage.limits, options.now()
     sessions = f" of {most.concurrent_sessions}" if most.concurrent_sessions else ""
-    following = (
-        text.when(used.next_allowed_time.ToMilliseconds(), now)
-        if used.HasField("next_allowed_time")
-        else "now"
-    )
     block = "none"
     if shown.HasField("block"):
         ends = text.when(shown.block.expire_time.ToMilliseconds(), now)
@@ -47,11 +44,23 @@ def user_show(operator: Operator, *, tier: str, as_json: bool, **names: str | No
         ("Last day", f"{used.tokens_last_day} of {most.tokens_per_day} tokens"),
         ("Unexpired", f"{used.active_tokens}{sessions}"),
         ("Cooldown", text.span(most.cooldown_ms) if most.cooldown_ms else "off"),
-        ("Next token", following),
+        ("Next token", _following(used, now)),
+        *_by_limit(used, now),
         ("Violations", str(shown.violations)),
         ("Block", block),
     ):
         click.echo(f"{name:<12}{value}")
+
+
+def _by_limit(used: policy_pb2.Usage, now: int) -> Iterator[tuple[str, str]]:
+    for each in used.by_limit:
+        yield "", f"{each.limit}: {_following(each, now)}"
+
+
+def _following(use: policy_pb2.Usage | policy_pb2.LimitUse, now: int) -> str:
+    if not use.HasField("next_allowed_time"):
+        return "now"
+    return text.when(use.next_allowed_time.ToMilliseconds(), now)
 
 
 @user.command("reset")

@@ -14,7 +14,7 @@ from policy import record
 from policy.decisions import Attempt
 from policy.judge import Request
 from policy.operators import wire
-from policy.service import MAX_COUNT, decided
+from policy.service import MAX_COUNT, NoDecision, announce, decided
 from policy.standing import Party
 from policy.v1 import operator_pb2 as pb, operator_pb2_grpc
 from policy.wire import client, content, explained, timestamp, usage_message
@@ -125,6 +125,8 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
         user = wire.user(request.party, self._pseudonyms)
         tier = self._book.current.tier(request.tier)
         seen = await decided(self._store.inspect(user.name, None))
+        if seen.degraded:
+            raise NoDecision  # what this process knows alone is not what is asked for
         standing = seen.user.at(seen.now, tier.rules.blocking.window_ms)
         usage = seen.account.usage(tier.limits, now=seen.now)
         return pb.GetUserResponse(
@@ -162,6 +164,7 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             content=content(request.content),
         )
         explanation = await decided(self._explainer.explain(asked))
+        announce("dry_run", explanation.ruling, user=user)
         return pb.ExplainResponse(decision=explained(explanation))
 
     async def GetPolicy(

@@ -64,11 +64,13 @@ class World:
             await self.stub.Commit(commit(request, subject=user, now=self.clock.now))
         return answer
 
-    async def guess(self, address: str = OFFICE) -> None:
-        """Send credentials that are wrong."""
+    async def guess(self, address: str = OFFICE, *, credential: bytes | None = None) -> None:
+        """Send credentials that are wrong: ever others, if not told which."""
+        guessed = b"guess %d" % next(_requests)
         await self.stub.Report(
             pb.ReportRequest(
                 outcome=pb.ReportRequest.OUTCOME_CREDENTIALS_REJECTED,
+                fingerprint=guessed if credential is None else credential,
                 client=pb.Client(address=address, http_headers=BROWSER),
             )
         )
@@ -192,6 +194,15 @@ class TestHonestClients:
             world.clock.now += 16 * MINUTE
         assert granted(await world.mint("ann"))
 
+    async def test_a_stale_tab_does_not_block_its_office(self, world: World) -> None:
+        """A tab that repeats one wrong credential for hours is one mistake, and blocks nobody."""
+        for n in range(6 * 60):
+            await world.guess(credential=b"stale")
+            await world.guess(credential=b"another tab's")
+            world.clock.now += MINUTE
+            if n % 10 == 0:
+                assert granted(await world.mint(f"colleague {n}"))
+
     async def test_a_stranger_whose_address_is_forged_is_not_blocked(self, world: World) -> None:
         """Guessing counts against the address it is believed to come from, and no other."""
         for _ in range(5):
@@ -234,6 +245,25 @@ class TestAttacks:
         assert usage.tokens_last_day == 0
         world.clock.now = until
         assert granted(await world.mint("ann"))
+
+    async def test_guesses_between_a_stale_tabs_mistakes(self, world: World) -> None:
+        """One credential again and again hides no others: the fifth of them blocks."""
+        for n in range(5):
+            assert granted(await world.mint(f"user {next(_requests)}")), n
+            for _ in range(10):
+                await world.guess(credential=b"stale")
+            if n:
+                await world.guess()
+        assert (await world.mint("ann")).refusal.reason == pb.Refusal.REASON_ADDRESS_BLOCKED, (
+            "one stale, four guesses"
+        )
+
+    async def test_credentials_without_a_digest_count_each_time(self, world: World) -> None:
+        """A caller that tells nothing of them is not believed that they are the same."""
+        for _ in range(5):
+            await world.guess(credential=b"")
+        answer = await world.mint("ann")
+        assert answer.refusal.reason == pb.Refusal.REASON_ADDRESS_BLOCKED
 
     async def test_guessing_from_a_whole_ipv6_network_is_guessing_from_one_place(
         self, world: World
@@ -358,10 +388,10 @@ async def test_a_dry_run_explains_and_changes_nothing(world: World) -> None:
     assert verdicts["tokens_per_day"].headroom == 99
     assert verdicts["cooldown"].verdict == kind.VERDICT_REFUSE
     assert verdicts["cooldown"].next_allowed_time == at(world.clock.now + 5 * MINUTE)
-    assert (verdicts["user_block"].verdict, verdicts["user_block"].threshold) == (
-        kind.VERDICT_PASS,
-        5,
-    )
+    block = verdicts["user_block"]
+    assert (block.verdict, block.threshold, block.headroom) == (kind.VERDICT_PASS, 5, 5)
+    assert verdicts["volume"].headroom == 100 - verdicts["volume"].observed
+    assert verdicts["address_denied"].verdict == kind.VERDICT_PASS
     assert {
         "address_block",
         "volume",

@@ -107,6 +107,10 @@ async def test_one_token_from_reservation_to_replay(stub: Any) -> None:
         tokens_last_hour=1,
         tokens_last_day=1,
         limits=pb.Limits(tokens_per_hour=2, tokens_per_day=5),
+        by_limit=[
+            pb.LimitUse(limit="tokens_per_hour", value=2, used=1),
+            pb.LimitUse(limit="tokens_per_day", value=5, used=1),
+        ],
     )
     again = await stub.Reserve(reserve(owner=b"ownertwo"))
     assert again.replay.sealed_result == b"sealed"
@@ -114,6 +118,20 @@ async def test_one_token_from_reservation_to_replay(stub: Any) -> None:
     assert (await stub.GetUsage(pb.GetUsageRequest(subject="ann"))).usage == committed.usage
     stats = await stub.GetStats(pb.GetStatsRequest())
     assert (stats.active_users, stats.tokens_last_hour, stats.pending_reservations) == (1, 1, 0)
+
+
+async def test_usage_tells_of_each_limit_when_it_allows_a_token(stub: Any) -> None:
+    """A limit that is met has a time, one that is not has none; reading changes nothing."""
+    await stub.Reserve(reserve(count=2))
+    await stub.Commit(commit(tokens=2))
+    for _ in range(2):
+        usage = (await stub.GetUsage(pb.GetUsageRequest(subject="ann"))).usage
+        assert list(usage.by_limit) == [
+            pb.LimitUse(
+                limit="tokens_per_hour", value=2, used=2, next_allowed_time=at(NOW + 3_600_000)
+            ),
+            pb.LimitUse(limit="tokens_per_day", value=5, used=2),
+        ]
 
 
 async def test_a_refusal_is_an_answer(stub: Any) -> None:

@@ -179,6 +179,9 @@ async def test_a_user(sidecar: Sidecar) -> None:
         "Unexpired   1",
         "Cooldown    5 min",
         "Next token  2026-01-01 00:05:00Z (in 4 min)",
+        "            tokens_per_hour: now",
+        "            tokens_per_day: now",
+        "            cooldown: 2026-01-01 00:05:00Z (in 4 min)",
         "Violations  0",
         "Block       until 2026-01-01 00:31:00Z (in 30 min), by olga: r",
     ]
@@ -207,7 +210,9 @@ async def test_explaining(sidecar: Sidecar) -> None:
     rows = {line.split()[0]: line.split() for line in lines[3:]}
     assert rows["tokens_per_hour"] == ["tokens_per_hour", "enforce", "pass", "1", "3", "2"]
     assert rows["cooldown"][:8] == ["cooldown", "enforce", "REFUSE", "4", "min", "5", "min", "0"]
-    assert rows["volume"][:2] == ["volume", "shadow"]
+    assert rows["volume"] == ["volume", "shadow", "pass", "0", "100", "100"]
+    assert rows["user_block"] == ["user_block", "enforce", "pass", "0", "5", "5"]
+    assert rows["address_denied"] == ["address_denied", "enforce", "–"]  # noqa: RUF001 - a dash
     assert rows["required_headers"][1:3] == ["enforce", "pass"]
     assert rows["suspicious_content"][1:] == ["enforce", "–"]  # noqa: RUF001 - a dash
     told = (await sidecar.policy("explain", "--count", "3")).out

@@ -11,13 +11,16 @@ from structlog.testing import capture_logs
 
 from policy.account import Sealed
 from policy.decisions import (
+    Abusive,
     Answer,
     Attempt,
     Blocked,
     CommitOutcome,
     Committed,
+    Inspection,
     InProgress,
     Lost,
+    Observation,
     Refused,
     Release,
     Replayed,
@@ -27,9 +30,11 @@ from policy.decisions import (
 )
 from policy.degraded import DegradingStore, reduced_by
 from policy.effective import EffectivePolicy, Tier
+from policy.explain import Explainer
+from policy.judge import Judge, Request, Ruling
 from policy.limits import DAY_MS, HOUR_MS, Limit, Limits
 from policy.memory import MemoryStore
-from policy.rules import Rule
+from policy.rules import Client, Content, Rule, Rules
 from policy.standing import Blocking, Offender, Party, Standing
 from policy.store import StoreUnavailable
 from policy.tries import Memory
@@ -38,6 +43,7 @@ NOW = 1_767_225_600_000
 LEASE = 30_000
 FULL = Limits(tokens_per_hour=3, tokens_per_day=4, cooldown_ms=0)
 REDUCED = Limits(tokens_per_hour=1, tokens_per_day=2, cooldown_ms=0)
+RULES = Rules(blocking=Blocking(violations=2))
 ANN = Offender(Party.USER, "ann")
 
 
@@ -85,10 +91,20 @@ class Shared(MemoryStore):
         self._ask("usage")
         return await super().usage(*args)
 
-    async def offend(self, *args: Any) -> Standing:
+    async def observe(self, *args: Any) -> Observation:
+        """See Store."""
+        self._ask("observe")
+        return await super().observe(*args)
+
+    async def offend(self, *args: Any, **more: Any) -> Standing:
         """See Store."""
         self._ask("offend")
-        return await super().offend(*args)
+        return await super().offend(*args, **more)
+
+    async def inspect(self, *args: Any) -> Inspection:
+        """See Store."""
+        self._ask("inspect")
+        return await super().inspect(*args)
 
     async def forget(self, user: str) -> None:
         """See Store."""
@@ -113,7 +129,8 @@ class Bench:
     @classmethod
     def of(cls, clock: StillClock, shared: Shared | None = None) -> "Bench":
         """Start a process."""
-        shared, alone = shared or Shared(clock), MemoryStore(clock, lease_ms=LEASE)
+        shared = Shared(clock) if shared is None else shared  # an empty one is false
+        alone = MemoryStore(clock, lease_ms=LEASE)
         return cls(clock, shared, alone, DegradingStore(shared, alone, lambda _: REDUCED))
 
     async def reserve(
@@ -297,6 +314,87 @@ async def test_a_store_that_goes_between_decision_and_violation(bench: Bench) ->
     bench.shared.why_away = "gone"
     await bench.store.offend(ANN, Rule.VOLUME, Blocking(violations=1))
     assert (await bench.alone.inspect("ann", None)).user.block
+
+
+@dataclass
+class Page:
+    """A book of one page."""
+
+    current: EffectivePolicy = EffectivePolicy(
+        default=Tier(limits=FULL, degraded_limits=REDUCED, rules=RULES)
+    )
+
+
+def asked(attempt: Attempt, **more: Any) -> Request:
+    """Ask for a token in a browser."""
+    client, content = Client(None, frozenset({"user-agent"})), Content()
+    whole = {"client": client, "content": content, "tier": "", "address": None} | more
+    return Request(attempt, b"this", 1, **whole)
+
+
+NO_HEADERS = {"client": Client(None, frozenset())}
+A_PATH = {"content": Content(model="../m")}
+
+
+def refused_alone(ruling: Ruling) -> Rule:
+    """Return the rule that refused, without the store, and marked so."""
+    assert ruling.degraded
+    assert isinstance(ruling.outcome, Abusive)
+    return ruling.outcome.rule
+
+
+async def test_rules_about_a_single_request_refuse_alone(
+    bench: Bench, attempt_at: AttemptAt
+) -> None:
+    """Its headers and its content are judged without the store, which is asked once."""
+    bench.shared.why_away = "gone"
+    judge = Judge(bench.store, Page())
+    ruling = await judge.reserve(asked(attempt_at(), **NO_HEADERS))
+    assert refused_alone(ruling) is Rule.REQUIRED_HEADERS
+    bench.shared.asked.clear()
+    ruling = await judge.reserve(asked(attempt_at(), **A_PATH))
+    assert refused_alone(ruling) is Rule.SUSPICIOUS_CONTENT
+    assert bench.shared.asked == ["inspect"], "and not again for the violation"
+    assert isinstance((await judge.reserve(asked(attempt_at()))).outcome, Reserved)
+    ruling = await judge.reserve(asked(attempt_at(), **A_PATH))
+    assert isinstance((await judge.reserve(asked(attempt_at()))).outcome, Blocked)
+
+
+async def test_requests_that_were_rejected_are_counted_alone(
+    bench: Bench, attempt_at: AttemptAt
+) -> None:
+    """What was reported while the store is away adds up to a block here, and there to nothing."""
+    bench.shared.why_away = "gone"
+    judge = Judge(bench.store, Page())
+    for _ in range(2):
+        ruling = await judge.request_rejected(asked(attempt_at(), **A_PATH))
+        assert refused_alone(ruling) is Rule.SUSPICIOUS_CONTENT
+    assert isinstance((await judge.reserve(asked(attempt_at()))).outcome, Blocked)
+    bench.shared.why_away = ""
+    ruling = await judge.request_rejected(asked(attempt_at()))
+    assert not ruling.degraded
+    assert isinstance((await judge.reserve(asked(attempt_at()))).outcome, Reserved)
+
+
+async def test_explaining_alone_tells_what_would_be_decided_alone(
+    bench: Bench, attempt_at: AttemptAt
+) -> None:
+    """By the reduced limits and what this process knows, marked; it changes nothing."""
+    bench.shared.why_away = "gone"
+    explainer, judge = Explainer(bench.store, Page()), Judge(bench.store, Page())
+    await bench.issue(attempt_at())
+    told = await explainer.explain(asked(attempt_at()))
+    ruling = await judge.reserve(asked(attempt_at()))
+    assert told.ruling.degraded
+    assert told.ruling.outcome == ruling.outcome
+    assert {each.limit: each.value for each in told.limits} == {
+        Limit.TOKENS_PER_HOUR: REDUCED.tokens_per_hour,
+        Limit.TOKENS_PER_DAY: REDUCED.tokens_per_day,
+    }
+    bench.shared.why_away = ""
+    told = await explainer.explain(asked(attempt_at()))
+    assert not told.ruling.degraded
+    assert isinstance(told.ruling.outcome, Reserved)
 
 
 async def test_it_can_always_decide_and_says_how(bench: Bench, attempt_at: AttemptAt) -> None:

@@ -66,11 +66,15 @@ class Sidecar:
         """Say that one token was minted."""
         await self.stub.Commit(commit(request, owner=owner, subject=subject, now=self.clock.now))
 
-    async def report(self, outcome: Any, subject: str = "ann", address: str = "") -> None:
+    async def report(
+        self, outcome: Any, subject: str = "ann", address: str = "", fingerprint: bytes = b"f"
+    ) -> None:
         """Tell of a try that ended before."""
         client = pb.Client(address=address)
         await self.stub.Report(
-            pb.ReportRequest(outcome=outcome, subject=subject, fingerprint=b"f", client=client)
+            pb.ReportRequest(
+                outcome=outcome, subject=subject, fingerprint=fingerprint, client=client
+            )
         )
 
     async def replayed(self, candidate: EffectivePolicy, *, last: int | None = None) -> Report:
@@ -278,12 +282,13 @@ async def test_a_pattern_and_its_block(logged: Any) -> None:
 
 
 async def test_reports_are_replayed(logged: Any) -> None:
-    """Wrong credentials, run again, block the address that they came from."""
+    """Wrong credentials, run again, block the address that they came from; one repeated, none."""
     wrong = pb.ReportRequest.OUTCOME_CREDENTIALS_REJECTED
 
     async def work(sidecar: Sidecar) -> None:
-        for _ in range(3):
-            await sidecar.report(wrong, "", "203.0.113.7")
+        for number in range(3):
+            await sidecar.report(wrong, "", "203.0.113.7", b"guess %d" % number)
+            await sidecar.report(wrong, "", "203.0.113.8", b"stale")
         await sidecar.ask("ann", client=pb.Client(address="203.0.113.7"))
         await sidecar.ask("bob", client=pb.Client(address="203.0.113.8"))
 
