@@ -36,6 +36,7 @@ from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.process import StartError, run
 from serving.server import grpc_server
+from serving.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -115,7 +116,9 @@ def _book(settings: PolicySettings, clock: Clock) -> PolicyBook:
     try:
         return PolicyBook(read, parse, clock)
     except PolicyFileError as error:
-        raise StartError(f"POLICY_FILE: {error.problems[0]}") from error
+        count = len(error.problems)
+        more = f" ({count} problems in all; see policy validate)" if count > 1 else ""
+        raise SettingsError(f"POLICY_FILE: {error.problems[0]}{more}") from error
 
 
 @asynccontextmanager

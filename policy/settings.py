@@ -79,6 +79,8 @@ class PolicySettings(Settings):
                 "POLICY_HASH_KEY: must be set with POLICY_STORE_URL, "
                 "or no two processes would know a user by the same name"
             )
+        if self.store_url is None and self.on_store_failure != "refuse":
+            raise ValueError("POLICY_ON_STORE_FAILURE: means nothing without POLICY_STORE_URL")
         return self
 
     @property

@@ -40,5 +40,6 @@ async def report_store(store: Store, board: HealthBoard, before: str | None = No
     except StoreUnavailable as error:
         state, cause = UNAVAILABLE, str(error)
     if await board.report(STORE, state) or before not in (None, cause):
-        log.info("dependency", name=STORE, state=state, **({"cause": cause} if cause else {}))
+        tell = log.info if state == SERVING else log.warning
+        tell("dependency", name=STORE, state=state, **({"cause": cause} if cause else {}))
     return cause

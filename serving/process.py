@@ -50,6 +50,9 @@ def run(
     except StartError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - one plain line
         sys.exit(EXIT_CANNOT_START)
+    except settings_module.SettingsError as error:  # of a file that a setting names
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - likewise
+        sys.exit(EXIT_BAD_SETTING)
     finally:
         _within(_FLUSH_SECONDS, flush)
     structlog.get_logger(__name__).info("stopped")

@@ -47,7 +47,6 @@ def greeting(layout: Layout) -> str:
         gemini = f"the emulator at {layout.emulator_url} and {layout.emulator_tls_url}"
         gemini += f"\n                (SSL_CERT_FILE={layout.ca_file})"
     policy = f"{Path(sys.executable).with_name('policy')}"
-    options = f"--target {layout.policy_target} --key-file {layout.operator_key_file}"
     return f"""
 Gemini Live tokens, on this machine:
 
@@ -66,8 +65,8 @@ Issue a token:
 
 See whom policy blocks, and ask it why:
 
-  {policy} blocks list {options}
-  {policy} explain --user dev-user {options}
+  {policy} blocks list {layout.operator_options}
+  {policy} explain --user dev-user --address {layout.host} {layout.operator_options}
 
 Ctrl-C stops everything.
 """

@@ -174,6 +174,12 @@ class Layout:
         """The key to policy's operators' API, unless the user has one of their own."""
         return self.directory / "policy-operator.key"
 
+    @property
+    def operator_options(self) -> str:
+        """What the `policy` command needs here, beside the user's own environment."""
+        own = f" --key-file {self.operator_key_file}" if self._operator_key() else ""
+        return f"--target {self.policy_target}{own}"
+
     def prepare(self) -> None:
         """Make the directory, and the operator key of this run in it."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

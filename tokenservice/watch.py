@@ -83,4 +83,5 @@ class ReportingMinter:
 
 async def _report(board: HealthBoard, dependency: str, state: str) -> None:
     if await board.report(dependency, state):
-        log.info("dependency", name=dependency, state=state)
+        tell = log.info if state == SERVING else log.warning
+        tell("dependency", name=dependency, state=state)

@@ -16,6 +16,7 @@ from policy.cli.client import BadSetting
 from policy.cli.replay import told
 from policy.effective import EffectivePolicy, Tier
 from policy.file.reading import PolicyFileError, parse
+from policy.file.watch import reader
 from policy.replay import replay as run
 from policy.replay_log import merged, read
 from serving import settings as serving_settings
@@ -87,7 +88,7 @@ def _policy(file: Path) -> EffectivePolicy:
 
     try:
         limits = serving_settings.load(PolicySettings).limits
-        content = file.read_text(encoding="utf-8")
+        content = reader(file)().decode()
     except serving_settings.SettingsError as error:
         raise BadSetting(str(error)) from error
     except UnicodeDecodeError as error:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.settings import GatewaySettings
 from policy.settings import PolicySettings
 from tokenservice.settings import TokenServiceSettings
 
+if TYPE_CHECKING:
+    from serving.settings import Settings
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
-ROLES = {
+ROLES: dict[str, type[Settings]] = {
     "gateway": GatewaySettings,
     "policy": PolicySettings,
     "tokenservice": TokenServiceSettings,
