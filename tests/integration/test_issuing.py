@@ -48,7 +48,10 @@ async def test_a_token_is_issued_in_the_contracts_form(stack: Caller) -> None:
         "maxDuration": 30,
         "responseModality": "TEXT",
     }
-    assert body["usage"].pop("nextAllowedAt")
+    next_allowed = body["usage"].pop("nextAllowedAt")
+    limits = {limit.pop("limit"): limit for limit in body["usage"].pop("byLimit")}
+    assert limits["tokens_per_hour"] == {"value": 10, "used": 1}
+    assert limits["cooldown"]["nextAllowedAt"] == next_allowed
     assert body["usage"] == {
         "activeTokens": 1,
         "tokensLastHour": 1,

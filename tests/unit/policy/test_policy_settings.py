@@ -1,9 +1,12 @@
 """What can be configured of policy."""
 
+import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
+from policy.__main__ import serve
 from policy.limits import Limits
 from policy.settings import PolicySettings
 from serving.settings import SettingsError, load
@@ -51,6 +54,11 @@ def test_limits_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
         ("POLICY_LEASE_MS", "600001"),
         ("POLICY_MEMORY_MAX_USERS", "0"),
         ("POLICY_HASH_KEY", "too-short-to-be-a-key"),
+        ("POLICY_OPERATOR_KEY", "one with a space in it, and too long to be short"),
+        ("POLICY_STORE_URL", "http://too-short-to-be-a-key@host"),
+        ("POLICY_STORE_PREFIX", "{"),
+        ("POLICY_ON_STORE_FAILURE", "degraded"),
+        ("POLICY_ON_STORE_FAILURE", "open"),
         ("POLICY_LISTEN", " , "),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
@@ -65,3 +73,18 @@ def test_a_wrong_value_stops_the_start_with_its_name(
     with pytest.raises(SettingsError, match=rf"^{re.escape(name)}: [^\n]+$") as refused:
         load(PolicySettings)
     assert "too-short-to-be-a-key" not in str(refused.value)
+
+
+def test_a_bad_policy_file_stops_the_start_as_a_bad_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first problem is told, with how many there are; systemd does not try again."""
+    file = tmp_path / "policy.yaml"
+    file.write_text("version: 1\nrules: {volume: {requests: 0}, nonsense: 1}\n")
+    monkeypatch.setenv("POLICY_FILE", str(file))
+    with pytest.raises(SettingsError) as refused:
+        asyncio.run(serve(load(PolicySettings), asyncio.Event()))
+    assert str(refused.value) == (
+        "POLICY_FILE: policy.yaml:2: rules.volume.requests: must be at least 1 "
+        "(2 problems in all; see policy validate)"
+    )
