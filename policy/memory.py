@@ -73,6 +73,11 @@ class MemoryStore:
         """Return how many users have an account."""
         return len(self._accounts)
 
+    @property
+    def offenders(self) -> int:
+        """How many users and addresses are remembered for what they broke, or are blocked."""
+        return len(self._violations) + len(self._blocks)
+
     async def reserve(
         self,
         attempt: Attempt,

@@ -8,11 +8,13 @@ from __future__ import annotations
 import itertools
 import random
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from policy_server import Page, StillClock, Tape, at, commit, reserve, serving_policy
 
+from policy.effective import EffectivePolicy
 from policy.memory import MemoryStore
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving.channel import open_channel
@@ -37,6 +39,7 @@ class World:
     clock: StillClock
     store: MemoryStore
     tape: Tape
+    page: Page
     last: dict[str, pb.ReserveResponse] = field(default_factory=dict)
 
     async def mint(
@@ -91,14 +94,14 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """Return policy with everything at its default."""
-    clock, tape = StillClock(), Tape()
+    clock, tape, page = StillClock(), Tape(), Page()
     store = MemoryStore(clock, lease_ms=30_000)
     address = f"unix:{tmp_path}/policy.sock"
     async with (
-        serving_policy(address, store, Page(), recorder=tape, clock=clock),
+        serving_policy(address, store, page, recorder=tape, clock=clock),
         open_channel(address) as channel,
     ):
-        yield World(policy_pb2_grpc.PolicyServiceStub(channel), clock, store, tape)
+        yield World(policy_pb2_grpc.PolicyServiceStub(channel), clock, store, tape, page)
 
 
 def granted(answer: pb.ReserveResponse) -> bool:
@@ -371,6 +374,71 @@ class TestAttacks:
             await world.mint("mallory", content=pb.Content(system_instruction="eval(1)"))
         world.clock.now += 5 * MINUTE
         assert granted(await world.mint("mallory"))
+
+
+async def dry_run(world: World, *, address: str = OFFICE, **more: Any) -> pb.ReserveResponse:
+    """Ask what would be decided."""
+    client = pb.Client(address=address, http_headers=BROWSER)
+    answer: pb.ReserveResponse = await world.stub.Reserve(
+        reserve(f"dry {next(_requests)}", dry_run=True, client=client, **more)
+    )
+    return answer
+
+
+def by_rule(answer: pb.ReserveResponse) -> dict[str, pb.RuleVerdict]:
+    """Return a dry run's verdicts."""
+    return {verdict.rule: verdict for verdict in answer.verdicts}
+
+
+async def test_a_dry_run_that_would_be_granted_is_broken_by_no_past(world: World) -> None:
+    """What a user did counts until it is forgotten, and refuses nobody who keeps to the limits."""
+    await world.mint("ann", body=b"same")
+    for _ in range(13):
+        world.clock.now += 1_500
+        last = await world.mint("ann", body=b"same")
+    assert abusive(last)
+    world.clock.now += 5 * MINUTE - 13 * 1_500
+    answer = await dry_run(world, subject="ann", body=b"same")
+    assert granted(answer)
+    verdicts = by_rule(answer)
+    patterns = ("volume", "identical_requests", "parameter_enumeration", "machine_timing")
+    assert {verdicts[name].verdict for name in patterns} == {pb.RuleVerdict.VERDICT_PASS}
+    assert not any(verdicts[name].HasField("next_allowed_time") for name in patterns)
+    seen = verdicts["volume"].observed
+    assert (seen, verdicts["volume"].headroom) == (12, 88), "all but the first hasty one"
+    assert verdicts["identical_requests"].headroom == 0
+    world.clock.now += 5 * MINUTE + 19_499
+    assert by_rule(await dry_run(world, subject="ann"))["volume"].observed == 1
+    world.clock.now += 1
+    assert by_rule(await dry_run(world, subject="ann"))["volume"].observed == 0
+    assert granted(await world.mint("ann", body=b"same"))
+
+
+async def test_a_dry_run_tells_how_near_a_block_is(world: World) -> None:
+    """Violations count down to it; in force, there is no headroom left."""
+    for left in (4, 3, 2, 1):
+        await world.guess()
+        block = by_rule(await dry_run(world))["address_block"]
+        assert (block.observed, block.headroom) == (5 - left, left)
+        assert block.verdict == pb.RuleVerdict.VERDICT_PASS
+    await world.guess()
+    block = by_rule(await dry_run(world))["address_block"]
+    assert (block.verdict, block.headroom) == (pb.RuleVerdict.VERDICT_REFUSE, 0)
+    assert block.next_allowed_time == at(world.clock.now + 2 * HOUR)
+
+
+async def test_a_dry_run_tells_of_a_denied_address(world: World) -> None:
+    """Whether the policy file denies the address has a verdict of its own; without one, none."""
+    world.page.current = EffectivePolicy(denied=(ip_network("203.0.113.0/24"),))
+    kind = pb.RuleVerdict
+    for address, verdict in (
+        (STRANGER, kind.VERDICT_REFUSE),
+        (OFFICE, kind.VERDICT_PASS),
+        ("", kind.VERDICT_NOT_APPLICABLE),
+    ):
+        answer = await dry_run(world, address=address)
+        assert by_rule(answer)["address_denied"].verdict == verdict
+        assert granted(answer) == (address != STRANGER)
 
 
 async def test_a_dry_run_explains_and_changes_nothing(world: World) -> None:

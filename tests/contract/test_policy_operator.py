@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 from policy_server import NOW, PSEUDONYMS, StillClock, Tape, at
 
+from policy.degraded import DegradingStore
 from policy.effective import EffectivePolicy, Tier
 from policy.explain import Explainer
 from policy.judge import Judge
@@ -343,6 +344,15 @@ async def test_explaining_changes_nothing(
     assert notes.entries == []
 
 
+async def test_explaining_is_logged_by_its_decision(operator: Callable[..., Any]) -> None:
+    """A dry run has an id, and what it would have decided is in the log under it."""
+    with structlog.testing.capture_logs() as logged:
+        answer = (await operator("Explain", pb.ExplainRequest(subject=SUBJECT))).decision
+    (line,) = [line for line in logged if line["event"] == "dry_run"]
+    assert (line["decision_id"], line["outcome"]) == (answer.decision_id, "reserved")
+    assert line["user"] == PSEUDONYMS.user(SUBJECT)
+
+
 async def test_the_policy_in_force_is_shown(operator: Callable[..., Any], book: Book) -> None:
     """GetPolicy shows the file in force, since when, and why a newer one is not."""
     book.rejected = "tiers.pro.tokensPerHour: must be at least 1"
@@ -438,6 +448,25 @@ async def test_an_exempt_address_cannot_be_blocked(
     code, _, _ = await failed(operator("AddBlock", block(pb.Party(address="10.1.2.3"))))
     assert code == grpc.StatusCode.FAILED_PRECONDITION
     assert notes.entries == []
+
+
+class TestAlone:
+    """While the store is away, and policy decides alone."""
+
+    @pytest.fixture
+    def store(self, clock: StillClock) -> Any:
+        """Return a store that falls back to this process's memory."""
+        away, alone = AwayStore(clock, lease_ms=30_000), MemoryStore(clock, lease_ms=30_000)
+        return DegradingStore(away, alone, lambda limits: limits)
+
+    async def test_what_is_known_alone_is_no_users_usage(
+        self, operator: Callable[..., Any]
+    ) -> None:
+        """A user is not shown from one process's memory; what it would decide is, and marked."""
+        asked = pb.GetUserRequest(party=pb.Party(subject=SUBJECT))
+        code, reason, _ = await failed(operator("GetUser", asked))
+        assert (code, reason) == (grpc.StatusCode.UNAVAILABLE, "POLICY_UNAVAILABLE")
+        assert (await operator("Explain", pb.ExplainRequest(subject=SUBJECT))).decision.degraded
 
 
 class TestAway:

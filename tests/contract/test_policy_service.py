@@ -1,6 +1,7 @@
 """The policy sidecar through its API, on a real server over a Unix socket."""
 
 import asyncio
+import hashlib
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -9,17 +10,37 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from policy_server import NOW, SERVICE, Page, at, commit, key, reserve, serving_policy
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from policy_server import (
+    NOW,
+    PSEUDONYMS,
+    SERVICE,
+    Page,
+    StillClock,
+    Tape,
+    at,
+    commit,
+    key,
+    reserve,
+    serving_policy,
+)
 
 from policy.effective import EffectivePolicy, Tier
+from policy.explain import Explainer
+from policy.judge import Judge
 from policy.limits import Limits
 from policy.memory import MemoryStore
+from policy.service import PolicyService
 from policy.store import Store, StoreUnavailable
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
+from serving import tracing
 from serving.channel import open_channel
 from serving.health import HealthBoard
 from serving.process import StartError
@@ -170,6 +191,76 @@ async def test_hundreds_at_once_on_one_channel_are_all_answered(stub: Any) -> No
     asked = (reserve(f"r{n}", subject=f"user {n}") for n in range(400))
     answers = await asyncio.gather(*(stub.Reserve(each, timeout=20) for each in asked))
     assert all(answer.HasField("reservation") for answer in answers)
+
+
+def told(logged: list[Any], *events: str) -> list[Any]:
+    """Return the lines of some events."""
+    return [line for line in logged if line["event"] in events]
+
+
+async def test_every_decision_is_named_in_the_log_and_on_the_span() -> None:
+    """One id is in the answer, in the log and on the span: reserved, reported, or a dry run."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer, store = provider.get_tracer("test"), MemoryStore(lambda: NOW, lease_ms=LEASE)
+    judge, explainer = Judge(store, Page()), Explainer(store, Page())
+    service: Any = PolicyService(judge, explainer, PSEUDONYMS, Tape(), StillClock())
+    client = pb.Client(address="203.0.113.7")
+    kinds = pb.ReportRequest
+    rejected = kinds(outcome=kinds.OUTCOME_REQUEST_REJECTED, subject="ann")
+    credentials = kinds(outcome=kinds.OUTCOME_CREDENTIALS_REJECTED, client=client)
+    calls = [
+        (service.Reserve, reserve(), "decision", "reserved"),
+        (service.Reserve, reserve("dry", dry_run=True), "dry_run", "refused_cooldown"),
+        (service.Report, rejected, "rejected", "noted"),
+        (service.Report, credentials, "credentials", "noted"),
+    ]
+    for call, request, event, outcome in calls:
+        exporter.clear()
+        with structlog.testing.capture_logs() as logged, tracer.start_as_current_span("rpc"):
+            answer = await call(request, None)
+        (line,) = told(logged, "decision", "dry_run", "rejected", "credentials")
+        assert (line["event"], line["outcome"]) == (event, outcome)
+        assert answer.decision_id == line["decision_id"] != ""
+        assert line.get("user") in {None, PSEUDONYMS.user("ann")}
+        (span,) = exporter.get_finished_spans()
+        assert dict(span.attributes or {}) == {
+            tracing.DECISION_ID: answer.decision_id,
+            tracing.DECISION: outcome,
+            tracing.DEGRADED: False,
+        }
+
+
+async def test_a_violation_names_the_decision_that_it_was(stub: Any) -> None:
+    """Whether of a request or of credentials, the log joins a violation to what caused it."""
+    content = pb.Content(model="../m")
+    kinds = pb.ReportRequest
+    client = pb.Client(address="203.0.113.7")
+    with structlog.testing.capture_logs() as logged:
+        answers = [
+            await stub.Reserve(reserve(content=content)),
+            await stub.Report(
+                kinds(outcome=kinds.OUTCOME_REQUEST_REJECTED, subject="ann", content=content)
+            ),
+            await stub.Report(kinds(outcome=kinds.OUTCOME_CREDENTIALS_REJECTED, client=client)),
+        ]
+    ids = [line["decision_id"] for line in told(logged, "violation")]
+    assert ids == [answer.decision_id for answer in answers]
+    assert len(set(ids)) == 3
+
+
+async def test_no_store_holds_the_digest_of_a_credential(stub: Any, store: Store) -> None:
+    """What is kept of wrong credentials cannot be found by who guesses them without the key."""
+    digest = hashlib.sha256(b"hunter2").digest()
+    kinds = pb.ReportRequest
+    client = pb.Client(address="203.0.113.7")
+    report = kinds(outcome=kinds.OUTCOME_CREDENTIALS_REJECTED, client=client, fingerprint=digest)
+    await stub.Report(report)
+    await stub.Report(report)
+    standing = (await store.inspect("", PSEUDONYMS.address(client.address))).address
+    (violation,) = standing.violations
+    assert violation.evidence == PSEUDONYMS.credential(digest)
+    assert violation.evidence not in {digest[:4], hashlib.sha256(digest).digest()[:4]}
 
 
 INVALID: list[tuple[str, Any, str]] = [

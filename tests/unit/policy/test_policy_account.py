@@ -19,7 +19,7 @@ from policy.decisions import (
     Reused,
     Usage,
 )
-from policy.limits import DAY_MS, HOUR_MS, Limit, Limits
+from policy.limits import DAY_MS, HOUR_MS, Assessment, Limit, Limits
 
 NOW = 1_767_225_600_000
 LEASE = 30_000
@@ -318,6 +318,25 @@ def test_usage_changes_nothing(account: Account, attempt_at: AttemptAt) -> None:
     charges = list(account.charges)
     account.usage(LIMITS, now=NOW + 10 * DAY_MS)
     assert account.charges == charges
+
+
+def test_usage_tells_of_each_limit(account: Account, attempt_at: AttemptAt) -> None:
+    """Each limit that is on: what of it is used and from when on it allows one more token."""
+    limits = Limits(2, 9, 5_000, 0)
+    for _ in range(2):
+        attempt = attempt_at()
+        reserve(account, attempt, limits=Limits(9, 9, 0, 0))
+        commit(account, attempt)
+    usage = account.usage(limits, now=NOW + 1_000)
+    assert usage.by_limit == (
+        Assessment(Limit.TOKENS_PER_HOUR, 2, 2, NOW + HOUR_MS),
+        Assessment(Limit.TOKENS_PER_DAY, 9, 2, NOW + 1_000),
+        Assessment(Limit.COOLDOWN, 5_000, 4_000, NOW + 5_000),
+    )
+    assert [each.refuses(usage.now) for each in usage.by_limit] == [True, False, True]
+    assert usage.next_allowed_at == NOW + HOUR_MS, "the latest of them"
+    one_session = account.usage(Limits(9, 9, 0, 1), now=NOW + 1_000).by_limit[-1]
+    assert one_session == Assessment(Limit.CONCURRENT_SESSIONS, 1, 2, NOW + HOUR_MS)
 
 
 def test_usage_names_the_next_moment_and_agrees_with_reserve(

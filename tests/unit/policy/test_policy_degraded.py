@@ -17,8 +17,8 @@ from policy.decisions import (
     Blocked,
     CommitOutcome,
     Committed,
-    Inspection,
     InProgress,
+    Inspection,
     Lost,
     Observation,
     Refused,
@@ -316,20 +316,17 @@ async def test_a_store_that_goes_between_decision_and_violation(bench: Bench) ->
     assert (await bench.alone.inspect("ann", None)).user.block
 
 
-@dataclass
 class Page:
     """A book of one page."""
 
-    current: EffectivePolicy = EffectivePolicy(
-        default=Tier(limits=FULL, degraded_limits=REDUCED, rules=RULES)
-    )
+    current = EffectivePolicy(default=Tier(limits=FULL, degraded_limits=REDUCED, rules=RULES))
 
 
 def asked(attempt: Attempt, **more: Any) -> Request:
     """Ask for a token in a browser."""
     client, content = Client(None, frozenset({"user-agent"})), Content()
-    whole = {"client": client, "content": content, "tier": "", "address": None} | more
-    return Request(attempt, b"this", 1, **whole)
+    whole: dict[str, Any] = {"client": client, "content": content, "tier": "", "address": None}
+    return Request(attempt, b"this", 1, **(whole | more))
 
 
 NO_HEADERS = {"client": Client(None, frozenset())}

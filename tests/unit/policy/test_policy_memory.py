@@ -1,7 +1,7 @@
 """The store of one process."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import pytest
@@ -199,6 +199,148 @@ async def test_a_block_in_force_is_forgotten_last(clock: MovableClock) -> None:
     for number in range(5):
         await store.offend(Offender(Party.USER, f"user {number}"), Rule.VOLUME, Blocking())
     assert [each.offender for each in await store.blocks(offset=0, count=9)] == [blocked]
+
+
+async def test_a_new_offender_is_counted_however_many_are_blocked(clock: MovableClock) -> None:
+    """A store that is full of blocks still blocks who breaks rules, and forgets the oldest."""
+    store = MemoryStore(clock, lease_ms=LEASE, max_users=2)
+    blocking = Blocking(violations=3)
+    for number in range(4):
+        offender = Offender(Party.ADDRESS, f"address {number}")
+        for _ in range(2):
+            standing = await store.offend(offender, Rule.VOLUME, blocking)
+        assert len(standing.violations) == 2
+        assert (await store.offend(offender, Rule.VOLUME, blocking)).block is not None
+        assert (await store.inspect("", offender.name)).address.block is not None
+    names = {each.offender.name for each in await store.blocks(offset=0, count=9)}
+    assert names == {"address 2", "address 3"}
+    assert store.offenders == 2
+
+
+async def test_a_block_that_ended_makes_room_for_one(clock: MovableClock) -> None:
+    """Behind a block of a year, those that ended go before one that is in force."""
+    store = MemoryStore(clock, lease_ms=LEASE, max_users=3)
+
+    async def block(name: str, lasting: int) -> None:
+        until = clock.now + lasting
+        await store.block(Offender(Party.USER, name), until=until, reason="r", actor="a")
+
+    await block("for a year", 365 * DAY_MS)
+    await block("for a moment", 1)
+    await block("for a day", DAY_MS)
+    clock.now += 1
+    await block("new", DAY_MS)
+    names = [each.offender.name for each in await store.blocks(offset=0, count=9)]
+    assert names == ["for a year", "new", "for a day"]
+
+
+@pytest.mark.parametrize("violations", [1, 2])
+@pytest.mark.parametrize("coming", ["reserves", "offends"])
+async def test_who_has_nothing_left_to_count_is_forgotten(
+    clock: MovableClock, attempt_at: AttemptAt, violations: int, coming: str
+) -> None:
+    """A day after the last violation, or once a block ended, an offender goes as others come."""
+    store = MemoryStore(clock, lease_ms=LEASE)
+    blocking = Blocking(violations=violations, block_ms=DAY_MS)
+    for number in range(10):
+        await store.offend(Offender(Party.ADDRESS, f"{number}"), Rule.VOLUME, blocking)
+    assert store.offenders == 10
+    clock.now += DAY_MS - 1
+    for number in range(6):
+        await reserve(store, attempt_at(user=f"in time {number}"))
+    assert store.offenders == 10, "not before"
+    clock.now += 1
+    for number in range(6):
+        if coming == "reserves":
+            await reserve(store, attempt_at(user=f"user {number}"))
+        else:
+            await store.offend(Offender(Party.USER, "one"), Rule.VOLUME, Blocking())
+    assert store.offenders == (coming == "offends")
+
+
+async def test_a_violation_after_a_block_ends_it(clock: MovableClock) -> None:
+    """Who was blocked and breaks a rule again is counted from one, and kept once."""
+    store = MemoryStore(clock, lease_ms=LEASE)
+    ann = Offender(Party.USER, "ann")
+    await store.block(ann, until=clock.now + 5, reason="r", actor="a")
+    clock.now += 5
+    assert len((await store.offend(ann, Rule.VOLUME, Blocking())).violations) == 1
+    assert store.offenders == 1
+    await store.block(ann, until=clock.now + 5, reason="r", actor="a")
+    assert store.offenders == 1
+    await store.forget("ann")
+    assert store.offenders == 0
+
+
+MANY = 1_000
+
+
+async def turns_during(work: Awaitable[object]) -> int:
+    """Return how often others had a turn while something was done."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    turns = 0
+    await work
+    beside.cancel()
+    return turns
+
+
+async def test_a_walk_over_everybody_lets_others_have_a_turn(
+    clock: MovableClock, attempt_at: AttemptAt
+) -> None:
+    """Neither the numbers nor the list of blocks of many users hold up a decision."""
+    store = MemoryStore(clock, lease_ms=LEASE)
+    for number in range(MANY):
+        await reserve(store, attempt_at(user=f"user {number}"))
+        offender = Offender(Party.USER, f"user {number}")
+        await store.block(offender, until=clock.now + 5, reason="r", actor="a")
+    assert await turns_during(store.stats()) >= 5
+    assert await turns_during(store.blocks(offset=0, count=10)) >= 5
+    assert await turns_during(store.blocks(offset=0, count=MANY)) >= 10
+
+
+async def test_a_walk_survives_what_happens_meanwhile(
+    clock: MovableClock, attempt_at: AttemptAt
+) -> None:
+    """Users who come, go and are blocked or freed in the middle of it are counted once or not."""
+    store = MemoryStore(clock, lease_ms=LEASE)
+    everybody = [f"user {number}" for number in range(MANY)]
+    for user in everybody:
+        await reserve(store, attempt_at(user=user))
+        await store.block(Offender(Party.USER, user), until=clock.now + 5, reason="r", actor="a")
+    walks = asyncio.gather(store.stats(), store.blocks(offset=0, count=2 * MANY))
+    await asyncio.sleep(0)
+    for user in everybody[::2]:
+        await store.forget(user)
+        newcomer = Offender(Party.ADDRESS, f"new {user}")
+        await store.block(newcomer, until=clock.now + 5, reason="r", actor="a")
+        await reserve(store, attempt_at(user=f"new {user}"))
+    stats, blocks = await walks
+    assert MANY / 2 <= stats.pending_reservations <= MANY
+    names = [each.offender.name for each in blocks]
+    assert set(everybody[1::2]) <= set(names)
+    assert len(names) == len(set(names)) <= MANY
+
+
+async def test_blocks_are_paged_in_order(clock: MovableClock) -> None:
+    """However many they are: the one that ends last first, each on one page."""
+    store = MemoryStore(clock, lease_ms=LEASE)
+    ends = [1 + (number * 7_919) % MANY for number in range(MANY)]
+    for number, end in enumerate(ends):
+        offender = Offender(Party.ADDRESS, f"{number:04}")
+        await store.block(offender, until=clock.now + end, reason="r", actor="a")
+    pages = [await store.blocks(offset=at, count=300) for at in range(0, MANY + 300, 300)]
+    assert [len(page) for page in pages] == [300, 300, 300, 100, 0]
+    found = [each.block.until - clock.now for page in pages for each in page]
+    assert found == sorted(ends, reverse=True)
 
 
 async def test_old_tries_are_forgotten(clock: MovableClock, attempt_at: AttemptAt) -> None:

@@ -35,6 +35,15 @@ def test_requests_of_different_users_differ() -> None:
     assert names.request("ann", "r") != names.request("ann", "s")
 
 
+def test_a_credential_is_told_from_others_and_cannot_be_guessed() -> None:
+    """4 bytes that differ by digest and by key, unlike the digest itself; none for none."""
+    one, two = Pseudonyms(KEY), Pseudonyms(b"x" * 32)
+    assert one.credential(b"digest") == one.credential(b"digest") != one.credential(b"other")
+    assert one.credential(b"digest") != two.credential(b"digest")
+    assert len(one.credential(b"digest")) == 4
+    assert one.credential(b"") == b""
+
+
 def test_any_text_has_a_name() -> None:
     """Subjects are not only ASCII."""
     names = Pseudonyms(KEY)
