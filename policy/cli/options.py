@@ -45,7 +45,10 @@ def address_options(command: Callable[..., None]) -> Callable[..., None]:
     return _decorated(
         command,
         click.option("--address", help="An IP address; an IPv6 one stands for its /64."),
-        click.option("--address-pseudonym", help="An address, by its pseudonym."),
+        click.option(
+            "--address-pseudonym",
+            help="An address, by its pseudonym. Whether it is exempt cannot be told.",
+        ),
     )
 
 

@@ -22,6 +22,8 @@ from store_failures import (
     url_of,
 )
 
+from policy.v1 import policy_pb2 as pb
+
 SAFE = {**DURABLE, "user": USER}
 
 
@@ -79,6 +81,26 @@ async def test_deciding_alone(tmp_path: Path) -> None:
         await receiver.until(lambda spans: any(attributes(s).get(ID) == chosen for _, s in spans))
         (span,) = [s for _, s in receiver.spans if attributes(s).get(ID) == chosen]
         assert attributes(span)["live_token.degraded"] is True
+
+
+async def test_rules_alone(tmp_path: Path) -> None:
+    """Rules about a request refuse, and violations add up to a block, in this process alone."""
+    probe: dict[str, Any] = {"content": pb.Content(model="../m")}
+    async with (
+        valkey_server(tmp_path, config=SAFE) as server,
+        serving(url_of(server), on_store_failure="degraded") as policy,
+    ):
+        assert marks(await policy.reserve("ann", **probe)) == ("ABUSE", False)
+        server.kill()
+        for n in range(5):
+            assert marks(await policy.reserve("ann", f"probe {n}", **probe)) == ("ABUSE", True)
+        assert marks(await policy.reserve("ann")) == ("USER_BLOCKED", True)
+        dry = await policy.reserve("ann", "dry", dry_run=True)
+        assert marks(dry) == ("USER_BLOCKED", True)
+        assert marks(await policy.reserve("bob")) == ("granted", True)
+        await server.start()
+        await until_said(policy, "deciding with the store again")
+        assert marks(await policy.reserve("ann", "back")) == ("granted", False)
 
 
 async def test_alone_beside_a_store_that_hangs(tmp_path: Path) -> None:
