@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections import OrderedDict
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from policy.account import Account, State
 from policy.decisions import (
@@ -173,16 +173,18 @@ class MemoryStore:
     async def blocks(self, *, offset: int, count: int) -> Sequence[ListedBlock]:
         """See Store."""
         now, end = self._clock(), offset + count
+        # Of offenders alone: to make, and to free, as many objects as there are blocks
+        # would take longer than anybody's turn.
         sorted_batches = [
-            sorted(self._in_force(batch, now), key=_by_end)
+            sorted((each.offender for each in self._in_force(batch, now)), key=self._by_end)
             async for batch in _batches(self._blocks)
         ]
-        merged = heapq.merge(*sorted_batches, key=_by_end)
-        listed: list[ListedBlock] = []
-        while more := list(islice(merged, min(_BATCH, end - len(listed)))):
-            listed += more
+        merged = heapq.merge(*sorted_batches, key=self._by_end)
+        found: list[Offender] = []
+        while more := list(islice(merged, min(_BATCH, end - len(found)))):
+            found += more
             await asyncio.sleep(0)
-        return listed[offset:]
+        return list(self._in_force(found[offset:], now))
 
     async def forget(self, user: str) -> None:
         """See Store."""
@@ -219,6 +221,10 @@ class MemoryStore:
             block = self._standing(offender).block
             if block is not None and block.holds(now):
                 yield ListedBlock(offender, block)
+
+    def _by_end(self, offender: Offender) -> tuple[int, str]:
+        block = self._standing(offender).block
+        return (0 if block is None else -block.until), offender.name
 
     def _blocked(self, user: str, address: str | None, now: int) -> Blocked | None:
         for offender in (Offender(Party.ADDRESS, address or ""), Offender(Party.USER, user)):
@@ -275,10 +281,6 @@ class MemoryStore:
                 self._blocks[offender] = standing
 
 
-def _by_end(listed: ListedBlock) -> tuple[int, str]:
-    return -listed.block.until, listed.offender.name
-
-
 def _sum(total: Stats, charges: Iterable[Charge], now: int) -> Stats:
     """Return `total` with what one user's charges come to."""
     live = [charge for charge in charges if now < charge.counts_until]
@@ -294,9 +296,10 @@ def _sum(total: Stats, charges: Iterable[Charge], now: int) -> Stats:
     )
 
 
-async def _batches(known: Iterable[T]) -> AsyncIterator[Sequence[T]]:
-    """Return what is in a collection now, a batch at a time; others have a turn in between."""
-    everything = list(known)
+async def _batches(known: OrderedDict[T, Any]) -> AsyncIterator[Sequence[T]]:
+    """Return the keys that there are now, a batch at a time; others have a turn in between."""
+    # Not in its own order, for which an OrderedDict hashes every key again.
+    everything = list(dict.keys(known))
     for start in range(0, len(everything), _BATCH):
         yield everything[start : start + _BATCH]
         await asyncio.sleep(0)

@@ -92,7 +92,9 @@ class OperatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddBlock(self, request, context):
-        """Blocks an address or a user until a time; replaces a block it has.
+        """Blocks an address or a user until a time; replaces a block it has. An address
+        that the policy file exempts is refused if it is named; a block by its
+        pseudonym, of which that cannot be told, changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,10 @@ class OperatorServiceStub:
     ListBlocks: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListBlocksRequest, _operator_pb2.ListBlocksResponse]
     """Lists the blocks in force, those that end last first."""
     AddBlock: _grpc.UnaryUnaryMultiCallable[_operator_pb2.AddBlockRequest, _operator_pb2.AddBlockResponse]
-    """Blocks an address or a user until a time; replaces a block it has."""
+    """Blocks an address or a user until a time; replaces a block it has. An address
+    that the policy file exempts is refused if it is named; a block by its
+    pseudonym, of which that cannot be told, changes nothing.
+    """
     LiftBlock: _grpc.UnaryUnaryMultiCallable[_operator_pb2.LiftBlockRequest, _operator_pb2.LiftBlockResponse]
     """Lifts a block and forgets the violations behind it."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_operator_pb2.GetUserRequest, _operator_pb2.GetUserResponse]
@@ -68,7 +71,10 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     ListBlocks: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListBlocksRequest, _operator_pb2.ListBlocksResponse]  # type: ignore[assignment]
     """Lists the blocks in force, those that end last first."""
     AddBlock: _aio.UnaryUnaryMultiCallable[_operator_pb2.AddBlockRequest, _operator_pb2.AddBlockResponse]  # type: ignore[assignment]
-    """Blocks an address or a user until a time; replaces a block it has."""
+    """Blocks an address or a user until a time; replaces a block it has. An address
+    that the policy file exempts is refused if it is named; a block by its
+    pseudonym, of which that cannot be told, changes nothing.
+    """
     LiftBlock: _aio.UnaryUnaryMultiCallable[_operator_pb2.LiftBlockRequest, _operator_pb2.LiftBlockResponse]  # type: ignore[assignment]
     """Lifts a block and forgets the violations behind it."""
     GetUser: _aio.UnaryUnaryMultiCallable[_operator_pb2.GetUserRequest, _operator_pb2.GetUserResponse]  # type: ignore[assignment]
@@ -104,7 +110,10 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operator_pb2.AddBlockRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.AddBlockResponse, _abc.Awaitable[_operator_pb2.AddBlockResponse]]:
-        """Blocks an address or a user until a time; replaces a block it has."""
+        """Blocks an address or a user until a time; replaces a block it has. An address
+        that the policy file exempts is refused if it is named; a block by its
+        pseudonym, of which that cannot be told, changes nothing.
+        """
 
     @_abc_1.abstractmethod
     def LiftBlock(
