@@ -6,11 +6,14 @@ client does that was told better:
 
 - It comes before it was told to. Each refusal makes an appointment: "from T on".
   A try from T on keeps one, whoever made it; a try that has none to keep, while
-  one is still to come, did not wait. So a user's tabs and workers, each waiting
-  as it was told, are never in one another's way: policy cannot tell them apart
-  and need not. Only the first try of each may fall into another's wait.
+  one is still to come, did not wait. So a user's tabs and workers, each waiting as
+  it was told, are not in one another's way from their second try on: policy cannot
+  tell them apart and need not. But the first try of each may fall into another's
+  wait, and counts if that began a second or more before: of more than a rule's
+  `known` that start within one wait, these can add up to a pattern.
 - It sends what is refused for its content, or one request id with two contents.
-- For volume and identical requests: it has the same answer repeated to it.
+- For volume alone: it has the same answer repeated to it. A repeat is alike by
+  definition, and what request ids are for.
 
 A rule is broken only by a try that itself counts.
 """
@@ -126,7 +129,7 @@ def _finding(name: Rule, rule: _Pattern, tries: Sequence[Try], counted: Sequence
 
 def _looked_at(rule: _Pattern, newest: Try, counted: Sequence[Try]) -> list[Try]:
     since = newest.at - rule.window_ms
-    replays = isinstance(rule, VolumeRule | IdenticalRule)
+    replays = isinstance(rule, VolumeRule)
     return [
         each
         for each in counted

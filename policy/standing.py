@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from policy.account import STANDSTILL_MS
+
 if TYPE_CHECKING:
     from policy.rules import Rule
 
@@ -59,8 +61,12 @@ class Block:
         return min(self.until, now + self.until - self.since)
 
     def holds(self, now: int) -> bool:
-        """Whether it is in force."""
-        return now < self.until
+        """Whether it is in force.
+
+        One that begins in the future was set by a clock that was wrong, and has been set back
+        since: held to, it would last longer than it was set for, by a day perhaps.
+        """
+        return self.since <= now + STANDSTILL_MS and now < self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class Violation:
 
     at: int
     rule: Rule
+    evidence: bytes = b""
+    """4 bytes of a digest of what broke it; b"" (and four zeros): none was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +94,22 @@ class Standing:
             self.block if self.block is not None and self.block.holds(now) else None,
         )
 
-    def after(self, rule: Rule, now: int, blocking: Blocking) -> Standing:
+    def after(self, rule: Rule, now: int, blocking: Blocking, evidence: bytes = b"") -> Standing:
         """Return how it stands after a violation of `rule`.
 
         A violation during a block changes nothing: a block lasts as long as it was set for.
+        Nor does one of the same rule by the same evidence: a mistake made again and again, a
+        stale credential say, is one; each guess is a new one.
         """
         standing = self.at(now, blocking.window_ms)
         if standing.block is not None:
             return standing
-        violations = (*standing.violations, Violation(now, rule))
+        new = Violation(now, rule, evidence if any(evidence) else b"")
+        if new.evidence and any(
+            (old.rule, old.evidence) == (rule, evidence) for old in standing.violations
+        ):
+            return standing
+        violations = (*standing.violations, new)
         if len(violations) < blocking.violations:
             return replace(standing, violations=violations)
         return Standing((), Block(now, now + blocking.block_ms, reason=rule.value))

@@ -72,8 +72,13 @@ class Store(Protocol):
         """Remember a try that ended before a reservation."""
         ...
 
-    async def offend(self, offender: Offender, rule: Rule, blocking: Blocking) -> Standing:
-        """Count a violation, which may block; return how the offender stands now."""
+    async def offend(
+        self, offender: Offender, rule: Rule, blocking: Blocking, *, evidence: bytes = b""
+    ) -> Standing:
+        """Count a violation, which may block; return how the offender stands now.
+
+        `evidence` is 4 bytes, or none: the same again, of the same rule, counts once.
+        """
         ...
 
     async def inspect(self, user: str, address: str | None) -> Inspection:

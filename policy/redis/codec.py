@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # Times are 6 bytes, which struct knows as 2 and 4.
 _CHARGE = Struct(">HIHIBB12s8s4s")
 _TRY = Struct(">HIHIB4s")
-_VIOLATION = Struct(">HIB")
+_VIOLATION = Struct(">HIB4s")
+_EVIDENCE = 4
 _BLOCK = Struct(">HIHI")
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -118,6 +119,13 @@ def rule_number(rule: Rule) -> int:
     return _RULES[rule]
 
 
+def evidence(given: bytes) -> bytes:
+    """Write the evidence of a violation: 4 bytes; zeros are none."""
+    if len(given) not in {0, _EVIDENCE}:
+        raise ValueError("evidence is 4 bytes, or none")
+    return given or bytes(_EVIDENCE)
+
+
 def block_tail(reason: str, actor: str) -> bytes:
     """Write a block without its times."""
     words = (reason.encode(), actor.encode())
@@ -133,7 +141,11 @@ def standing(packed: bytes | None) -> Standing:
     found = _VIOLATION.iter_unpack(packed[1:])
     # A rule of a later release is not known here: its violations cannot be judged.
     return Standing(
-        tuple(Violation(a << 32 | b, _RULE_OF[rule]) for a, b, rule in found if rule in _RULE_OF)
+        tuple(
+            Violation(a << 32 | b, _RULE_OF[rule], evidence if any(evidence) else b"")
+            for a, b, rule, evidence in found
+            if rule in _RULE_OF
+        )
     )
 
 

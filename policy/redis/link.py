@@ -72,14 +72,17 @@ class Link:
     ) -> tuple[list[Any], int]:
         """Run a script that can be repeated, and wait for replicas; return how many have it.
 
-        WAIT counts what its own connection wrote, so both take the same.
+        WAIT counts what its own connection wrote, so both take the same; and the script must
+        write each time that it runs, a repeat too, or WAIT would answer at once.
         """
         rest = (len(keys), *keys, *args)
         answer, acks = await self._pair(keys[0], ("EVALSHA", script.sha, *rest), replicas, ms)
         if isinstance(answer, NoScriptError):
             answer, acks = await self._pair(keys[0], ("EVAL", script.source, *rest), replicas, ms)
         if isinstance(answer, MovedError | AskError):
-            await self.run(script, keys, args)  # follows the slot, and learns where it is
+            # This follows the slot, and learns where it is. What it wrote, it wrote on any
+            # connection: the repeat writes again on the one that then waits.
+            await self.run(script, keys, args)
             answer, acks = await self._pair(keys[0], ("EVALSHA", script.sha, *rest), replicas, ms)
         for result in (answer, acks):
             if isinstance(result, Exception):

@@ -30,7 +30,9 @@ class Standings:
         self._keys = keys
         self._scripts = scripts
 
-    async def offend(self, offender: Offender, rule: Rule, blocking: Blocking) -> Standing:
+    async def offend(
+        self, offender: Offender, rule: Rule, blocking: Blocking, evidence: bytes
+    ) -> Standing:
         """Count a violation, and list the block if it brought one."""
         reply = await self._runner.run(
             self._scripts.offend,
@@ -40,6 +42,7 @@ class Standings:
             blocking.window_ms,
             blocking.block_ms,
             codec.block_tail(rule.value, POLICY),
+            codec.evidence(evidence),
         )
         standing = codec.standing(reply[2])
         if standing.block is not None:
@@ -63,10 +66,16 @@ class Standings:
         return block
 
     async def lift(self, offender: Offender) -> bool:
-        """Forget how the offender stands."""
+        """Forget how the offender stands.
+
+        The list comes first. A block that is set meanwhile is listed after its own key was
+        written: it is either lifted with the other, or in force and listed. Were the list
+        last, it could be in force and in no list. If this fails in between, the block is
+        in force and not listed, until it is lifted again: its caller was told of an error.
+        """
         keys = [self._keys.standing(offender)]
-        _, now, packed = await self._runner.run(self._scripts.lift, keys)
         await self.unlist(offender)
+        _, now, packed = await self._runner.run(self._scripts.lift, keys)
         block = codec.standing(packed).block
         return block is not None and block.holds(now)
 

@@ -260,9 +260,11 @@ class RedisStore:
         )
         return Observation(reply[1], codec.tries(reply[2]))
 
-    async def offend(self, offender: Offender, rule: Rule, blocking: Blocking) -> Standing:
+    async def offend(
+        self, offender: Offender, rule: Rule, blocking: Blocking, *, evidence: bytes = b""
+    ) -> Standing:
         """See Store."""
-        return await self._link.within(self._standings.offend(offender, rule, blocking))
+        return await self._link.within(self._standings.offend(offender, rule, blocking, evidence))
 
     async def inspect(self, user: str, address: str | None) -> Inspection:
         """See Store."""
@@ -315,8 +317,8 @@ class RedisStore:
             self._keys.tries(user),
             self._keys.standing(offender),
         ]
+        await self._standings.unlist(offender)  # first: see `Standings.lift`
         await self._runner.run(self._scripts.forget, keys, self._keys.results(user))
-        await self._standings.unlist(offender)
 
     async def stats(self) -> Stats:
         """See Store. Walks over all keys: for operators, not for the hot path."""

@@ -17,6 +17,7 @@ from store_sides import ADDRESS, BLOCKING, REMEMBERED, PlainSide, StoreSide
 from policy.account import STANDSTILL_MS, State
 from policy.limits import DAY_MS, HOUR_MS
 from policy.redis import codec
+from policy.rules import Rule
 from policy.standing import Party
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 START = 1_767_225_600_000
 REQUESTS = [b"request-%d---" % number for number in range(3)]
 CONTENTS = [b"this", b"that"]
+OFFENCES = [Rule.VOLUME, Rule.FAILED_CREDENTIALS]
+EVIDENCE = [b"", b"", b"one ", b"two ", bytes(4)]
 
 RULES = st.builds(
     Rules,
@@ -174,6 +177,7 @@ class Pair(RuleBasedStateMachine):
         self._lose_what_is_over(self.now)
         self.forward_only = False
         self.now -= by
+        self._lose_what_is_over(self.now)
 
     @precondition(lambda self: self.now > START)
     @rule(by=FAR_BACK)
@@ -182,6 +186,7 @@ class Pair(RuleBasedStateMachine):
         self._lose_what_is_over(self.now)
         self.forward_only = False
         self.now -= by
+        self._lose_what_is_over(self.now)
 
     # --- What must be true ---------------------------------------------------------------
 
@@ -311,23 +316,36 @@ class AbusePair(Pair):
         """Observe a try that ended before a reservation."""
         self._both(lambda side: side.observe(content))
 
-    @rule(party=parties)
-    def offend(self, party: Party) -> None:
+    @rule(party=parties, rule=st.sampled_from(OFFENCES), evidence=st.sampled_from(EVIDENCE))
+    def offend(self, party: Party, rule: Rule, evidence: bytes) -> None:
         """Count a violation."""
-        self._both(lambda side: side.offend(party))
+        self._both(lambda side: side.offend(party, rule, evidence))
 
-    @rule(party=parties, near=NEAR)
-    def offend_again(self, party: Party, near: int) -> None:
+    @rule(party=parties, near=NEAR, evidence=st.sampled_from(EVIDENCE))
+    def offend_again(self, party: Party, near: int, evidence: bytes) -> None:
         """Count a violation when the one before is as old as the window."""
-        self._both(lambda side: side.offend(party))
+        self._both(lambda side: side.offend(party, evidence=evidence))
         self.now += BLOCKING.window_ms + near
-        self._both(lambda side: side.offend(party))
+        self._both(lambda side: side.offend(party, evidence=evidence))
 
     @rule(party=parties, lasts=st.sampled_from([0, 1, 20_000]))
     def block(self, party: Party, lasts: int) -> None:
         """Block, as an operator does."""
         until = self.now + lasts
         self._both(lambda side: side.block(party, until))
+
+    @precondition(lambda self: self.now > START)
+    @rule(party=parties, by=st.sampled_from([STANDSTILL_MS, STANDSTILL_MS + 1, HOUR_MS]))
+    def block_of_a_future(self, party: Party, by: int) -> None:
+        """Block, set the clock back, and ask whether the block holds."""
+        self.block(party, 20_000)
+        self._lose_what_is_over(self.now)
+        self.forward_only = False
+        self.now -= by
+        self.reserve(REQUESTS[0], CONTENTS[0], 1, address=True)
+        self.blocks()
+        self._both(lambda side: side.offend(party))
+        self._lose_what_is_over(self.now)
 
     @rule(party=parties)
     def lift(self, party: Party) -> None:

@@ -317,8 +317,8 @@ MUTANTS = [
     Mutant(
         "a block: a millisecond longer",
         "common",
-        "and now < struct.unpack",
-        "and now <= struct.unpack",
+        "and now < ends",
+        "and now <= ends",
         abuse=True,
     ),
     Mutant(
@@ -345,8 +345,34 @@ MUTANTS = [
     Mutant(
         "violations: a millisecond longer",
         "offend",
-        "raw - window < v[2 * i - 1]",
-        "raw - window <= v[2 * i - 1]",
+        "raw - window < v[3 * i - 2]",
+        "raw - window <= v[3 * i - 2]",
+        abuse=True,
+    ),
+    Mutant(
+        "the same mistake counts again",
+        "offend",
+        "if known and evidence ~= NONE",
+        "if false",
+        abuse=True,
+        often=True,
+    ),
+    Mutant("no evidence is evidence", "offend", "known and evidence ~= NONE", "known", abuse=True),
+    Mutant("evidence of any rule", "offend", "v[3 * i - 1] == rule and ", "", abuse=True),
+    Mutant("any evidence of the rule", "offend", " and v[3 * i] == evidence", "", abuse=True),
+    Mutant(
+        "a block of the future holds",
+        "common",
+        "since <= now + STANDSTILL and now < ends",
+        "now < ends",
+        abuse=True,
+        often=True,
+    ),
+    Mutant(
+        "a block of the future: a millisecond less",
+        "common",
+        "since <= now + STANDSTILL and",
+        "since < now + STANDSTILL and",
         abuse=True,
     ),
 ]

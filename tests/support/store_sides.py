@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from store_plain_model import PlainModel, Rules
 
-    from policy.decisions import Decision
+    from policy.decisions import Decision, Usage
     from policy.memory import MemoryStore
     from policy.tries import Try
 
@@ -50,6 +50,16 @@ class Known:
     address: Standing = field(default_factory=Standing)
 
 
+def counted(usage: Usage) -> Plain:
+    """Return the numbers of a usage."""
+    return (
+        usage.active_tokens,
+        usage.tokens_last_hour,
+        usage.tokens_last_day,
+        usage.next_allowed_at,
+    )
+
+
 def plain(decision: Decision | Blocked) -> Plain:
     """Return what a decision says, in plain values."""
     match decision:
@@ -68,7 +78,7 @@ def plain(decision: Decision | Blocked) -> Plain:
         case Reused(now):
             return ("reused", now)
         case Replayed(result, usage, now):
-            return ("replayed", result, astuple(usage), now)
+            return ("replayed", result, counted(usage), now)
         case Blocked():
             return ("blocked", *astuple(decision))
 
@@ -116,7 +126,7 @@ class StoreSide:
             self._attempt(request, owner), count, expires, sealed, self.limits
         )
         if isinstance(outcome, Committed):
-            return ("committed", astuple(outcome.usage))
+            return ("committed", counted(outcome.usage))
         return ("lost",)
 
     async def release(self, request: bytes, owner: bytes, *, ambiguous: bool) -> str:
@@ -126,7 +136,7 @@ class StoreSide:
 
     async def usage(self) -> Plain:
         """Read the user's usage."""
-        return astuple(await self.store.usage(self.user, self.limits))
+        return counted(await self.store.usage(self.user, self.limits))
 
     async def observe(self, content: bytes) -> Plain:
         """Remember a try."""
@@ -135,9 +145,11 @@ class StoreSide:
     def _offender(self, party: Party) -> Offender:
         return Offender(party, self.user if party is Party.USER else ADDRESS)
 
-    async def offend(self, party: Party) -> Plain:
+    async def offend(self, party: Party, rule: Rule = Rule.VOLUME, evidence: bytes = b"") -> Plain:
         """Count a violation."""
-        return astuple(await self.store.offend(self._offender(party), Rule.VOLUME, BLOCKING))
+        return astuple(
+            await self.store.offend(self._offender(party), rule, BLOCKING, evidence=evidence)
+        )
 
     async def block(self, party: Party, until: int) -> Plain:
         """Block."""
@@ -149,13 +161,13 @@ class StoreSide:
         return await self.store.lift(self._offender(party))
 
     async def lose_block(self, party: Party) -> None:
-        """Lose a block that is over."""
+        """Lose a block that does not hold: a store may have forgotten it."""
         if isinstance(self.store, RedisStore):
             key = self.store._keys.standing(self._offender(party))
             block = codec.standing(await self.store._link.get(key)).block
         else:
             block = self.store._standing(self._offender(party)).block
-        if block is not None and block.until <= self.clock():
+        if block is not None and not block.holds(self.clock()):
             await self.lift(party)
 
     async def lose_old_tries(self) -> None:

@@ -26,7 +26,9 @@ if v[5 * entry - 1] == PENDING then
   else
     redis.call('DEL', KEYS[2])
   end
-elseif changed then
+else
+  -- Issued before. It is written again as it is: WAIT counts what its own connection wrote,
+  -- and the commit that is repeated may have failed to wait, on another one.
   store(KEYS[1], log, last, raw)
 end
 return { COMMITTED, raw, now, log }

@@ -129,10 +129,12 @@ local function without(log, entry)
   return string.sub(log, 1, (entry - 1) * SIZE) .. string.sub(log, entry * SIZE + 1)
 end
 
--- Whether what is stored of an offender is a block that is in force.
+-- Whether what is stored of an offender is a block that is in force. One that begins in the
+-- future was set by a clock that has been set back since: it would last longer than it was set for.
 local function blocked(standing, now)
-  return standing and string.sub(standing, 1, 1) == 'B'
-    and now < struct.unpack('>I6', standing, 8)
+  if not standing or string.sub(standing, 1, 1) ~= 'B' then return false end
+  local since, ends = struct.unpack('>I6I6', standing, 2)
+  return since <= now + STANDSTILL and now < ends
 end
 
 -- Appends to the user's recent tries, at most `most` within `window`; returns them.

@@ -333,6 +333,78 @@ async def test_violations_are_forgotten_with_time(bench: Bench) -> None:
     assert standing == Standing((Violation(bench.clock.now, Rule.VOLUME),))
 
 
+@pytest.mark.parametrize("party", list(Party))
+async def test_the_same_mistake_again_is_one(bench: Bench, party: Party) -> None:
+    """One rule broken by the same evidence counts once in the window, however often it is told."""
+    offender, start = somebody(bench, party), bench.clock.now
+    told = (Rule.FAILED_CREDENTIALS, BLOCKING)
+    one = Standing((Violation(start, Rule.FAILED_CREDENTIALS, b"one "),))
+    for later in range(4):
+        bench.clock.now = start + 3_000 * later
+        assert await bench.store.offend(offender, *told, evidence=b"one ") == one
+    found = await bench.store.inspect(bench.user, offender.name)
+    assert (found.user if party is Party.USER else found.address) == one
+    bench.clock.now = start + 10_000
+    again = await bench.store.offend(offender, *told, evidence=b"one ")
+    assert again == Standing((Violation(start + 10_000, Rule.FAILED_CREDENTIALS, b"one "),))
+    assert (await bench.store.offend(offender, *told, evidence=b"two ")).block is not None
+    await bench.store.lift(offender)
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ((Rule.VOLUME, b""), (Rule.VOLUME, b"")),
+        ((Rule.VOLUME, bytes(4)), (Rule.VOLUME, bytes(4))),
+        ((Rule.VOLUME, b"one "), (Rule.VOLUME, b"")),
+        ((Rule.VOLUME, b""), (Rule.VOLUME, b"one ")),
+        ((Rule.VOLUME, b"one "), (Rule.VOLUME, b"two ")),
+        ((Rule.VOLUME, b"one "), (Rule.FAILED_CREDENTIALS, b"one ")),
+    ],
+)
+async def test_what_is_not_the_same_mistake_counts(
+    bench: Bench, first: tuple[Rule, bytes], second: tuple[Rule, bytes]
+) -> None:
+    """Without evidence, by other evidence, or of another rule, it is another violation."""
+    offender = somebody(bench, Party.USER)
+    for rule, evidence in (first, second):
+        standing = await bench.store.offend(offender, rule, BLOCKING, evidence=evidence)
+    assert standing.block is not None
+
+
+async def test_a_mistake_among_others_is_found(bench: Bench) -> None:
+    """Among a hundred violations each is known, and none is added, so none blocks."""
+    offender = somebody(bench, Party.USER)
+    many = Blocking(violations=101, window_ms=10_000, block_ms=20_000)
+    for _ in range(2):
+        for number in range(100):
+            standing = await bench.store.offend(
+                offender, Rule.FAILED_CREDENTIALS, many, evidence=b"%04d" % number
+            )
+    assert [each.evidence for each in standing.violations] == [b"%04d" % n for n in range(100)]
+
+
+async def test_a_block_of_a_future_that_was_none_does_not_hold(bench: Bench) -> None:
+    """Set by a clock that was a day ahead, it ends when the clock is set back, not in a day."""
+    offender, where = somebody(bench, Party.USER), somebody(bench, Party.ADDRESS)
+    begun = bench.clock.now
+    await bench.store.block(offender, until=begun + DAY_MS, reason="why", actor="who")
+    await bench.store.offend(where, Rule.VOLUME, replace(BLOCKING, violations=1))
+    bench.clock.now = begun - 60_000  # a correction: it stands
+    assert isinstance((await bench.reserve()).decision, Blocked)
+    assert isinstance((await bench.reserve(address=where.name)).decision, Blocked)
+    assert len(await bench.store.blocks(offset=0, count=10)) == 2
+    bench.clock.now = begun - 60_001
+    assert isinstance((await bench.reserve(address=where.name)).decision, Reserved)
+    assert await bench.store.blocks(offset=0, count=10) == []
+    found = await bench.store.inspect(bench.user, where.name)
+    assert (found.user, found.address) == (Standing(), Standing())
+    standing = await bench.store.offend(where, Rule.VOLUME, BLOCKING)
+    assert standing == Standing((Violation(bench.clock.now, Rule.VOLUME),))
+    assert await bench.store.lift(offender) is False
+    await bench.store.lift(where)
+
+
 async def test_a_blocked_address_leaves_its_user_alone(bench: Bench) -> None:
     """Neither a charge nor a try is left, and from elsewhere the user is served."""
     offender = somebody(bench, Party.ADDRESS)

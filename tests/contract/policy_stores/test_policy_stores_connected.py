@@ -9,8 +9,8 @@ import pytest
 import trustme
 from servers import ValkeyServer, valkey_server
 from servers_cluster import ValkeyCluster, valkey_cluster
-from servers_proxy import tls_proxy
-from servers_replicated import valkey_replicated, valkey_sentinel
+from servers_proxy import hole, tls_proxy
+from servers_replicated import ValkeyReplicated, valkey_replicated, valkey_sentinel
 from store_bench import LEASE, PATIENT, Bench, StillClock
 
 from policy.account import Sealed
@@ -200,6 +200,107 @@ async def test_a_commit_waits_for_its_replica(tmp_path: Path) -> None:
         assert isinstance(await commit(bench, second), Committed)
         again = (await bench.reserve(bench.attempt(second.request))).decision
         assert isinstance(again, Replayed)
+
+
+async def hung(bench: Bench, fresh: Bench, attempt: Attempt) -> None:
+    """Commit with a replica that hears nothing, and repeat it from where nothing was written."""
+    fresh.user = bench.user
+    for step in (
+        commit(bench, attempt),
+        commit(fresh, attempt),
+        commit(bench, attempt),
+        fresh.reserve(bench.attempt(attempt.request)),
+    ):
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+            await step
+
+
+async def test_a_repeated_commit_waits_on_any_connection(tmp_path: Path) -> None:
+    """While the replica hangs, a repeat is refused though its own connection wrote no charge.
+
+    Else its token would go out, and be issued again by the replica once it is promoted.
+    """
+    async with (
+        valkey_replicated(tmp_path) as group,
+        open_redis(group.primary.url, PATIENT) as client,
+        open_redis(group.primary.url, PATIENT) as another,
+    ):
+        bench = on(client, "hung", wait_replicas=1, wait_ms=100)
+        fresh = on(another, "hung", wait_replicas=1, wait_ms=100)
+        attempt = bench.attempt()
+        await bench.reserve(attempt)
+        await group.linked()
+        group.replicas[0].pause()
+        try:
+            await hung(bench, fresh, attempt)
+        finally:
+            group.replicas[0].resume()
+        patient = on(another, "hung", wait_replicas=1, wait_ms=5_000)
+        patient.user = bench.user
+        assert isinstance(await commit(patient, attempt), Committed)
+        replica = await group.replicas[0].ask("STRLEN", f"hung:{{{bench.user}}}:q")
+        assert replica == 38
+
+
+async def test_a_repeated_commit_that_is_partitioned_from_its_replica(tmp_path: Path) -> None:
+    """A replica that is linked and hears nothing does not have what is repeated."""
+    async with (
+        valkey_server(tmp_path / "primary", config={"repl-diskless-sync-delay": "0"}) as primary,
+        hole(primary.address) as between,
+        valkey_server(
+            tmp_path / "replica", config={"replicaof": f"127.0.0.1 {between.port}"}
+        ) as replica,
+        open_redis(primary.url, PATIENT) as client,
+        open_redis(primary.url, PATIENT) as another,
+    ):
+        await ValkeyReplicated(primary, [replica]).linked()
+        bench = on(client, "hole", wait_replicas=1, wait_ms=100)
+        fresh = on(another, "hole", wait_replicas=1, wait_ms=100)
+        attempt = bench.attempt()
+        await bench.reserve(attempt)
+        between.hold()
+        await hung(bench, fresh, attempt)
+        between.release()
+        patient = on(another, "hole", wait_replicas=1, wait_ms=5_000)
+        patient.user = bench.user
+        assert isinstance(await commit(patient, attempt), Committed)
+
+
+async def move(slot: int, key: str, giver: ValkeyServer, taker: ValkeyServer) -> None:
+    """Move a slot with one key in it to another primary."""
+    ids = [await node.ask("CLUSTER MYID") for node in (giver, taker)]
+    await taker.ask("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
+    await giver.ask("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
+    await giver.ask("MIGRATE", *taker.address, key, 0, 5_000)
+    for node in (taker, giver):
+        await node.ask("CLUSTER SETSLOT", slot, "NODE", ids[1])
+
+
+async def test_a_commit_whose_slot_moved_waits_where_it_is_now(tmp_path: Path) -> None:
+    """The client follows the slot, and while the replica there hangs, no commit passes."""
+    async with (
+        valkey_cluster(tmp_path, replicas=1) as cluster,
+        open_redis(cluster.url.replace("redis://", "redis+cluster://"), PATIENT) as client,
+        open_redis(cluster.url.replace("redis://", "redis+cluster://"), PATIENT) as another,
+    ):
+        bench = on(client, "moved", wait_replicas=1, wait_ms=100)
+        fresh = on(another, "moved", wait_replicas=1, wait_ms=100)
+        attempt = bench.attempt()
+        await bench.reserve(attempt)
+        await fresh.reserve()  # it knows the slots as they were as well
+        key = f"moved:{{{bench.user}}}:q"
+        giver = await cluster.node_of(key)
+        at = next(n for n in range(cluster.size) if cluster.nodes[n] is not giver)
+        taker, replica = cluster.nodes[at], cluster.nodes[cluster.size + at]
+        await move(await giver.ask("CLUSTER KEYSLOT", key), key, giver, taker)
+        replica.pause()
+        try:
+            await hung(bench, fresh, attempt)
+        finally:
+            replica.resume()
+        patient = on(another, "moved", wait_replicas=1, wait_ms=5_000)
+        patient.user = bench.user
+        assert isinstance(await commit(patient, attempt), Committed)
 
 
 async def test_a_cluster_waits_for_replicas_too(tmp_path: Path) -> None:

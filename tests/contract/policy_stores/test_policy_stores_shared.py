@@ -10,7 +10,7 @@ import pytest
 from store_bench import LEASE, Bench, StillClock
 
 from policy.account import Sealed
-from policy.decisions import Committed, Lost, Refused, Replayed, Reserved
+from policy.decisions import Blocked, Committed, Lost, Refused, Replayed, Reserved
 from policy.limits import DAY_MS, HOUR_MS
 from policy.redis.codec import Keys
 from policy.redis.runner import wall_clock
@@ -96,6 +96,30 @@ async def test_a_forgotten_user_leaves_no_key(client: Client) -> None:
     await everything(bench)
     await bench.store.forget(bench.user)
     assert not [name for name in await keys_of(bench, client) if bench.user in name]
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("forgotten", [True, False])
+async def test_a_block_set_while_another_is_lifted(
+    shared: Bench, monkeypatch: pytest.MonkeyPatch, *, forgotten: bool, before: bool
+) -> None:
+    """It is lifted as well, or it is in force and listed: never in force and in no list."""
+    assert isinstance(shared.store, RedisStore)
+    store, offender = shared.store, Offender(Party.USER, shared.user)
+    unlist = store._standings.unlist
+
+    async def slowly(who: Offender) -> None:
+        if not before:
+            await unlist(who)
+        await store.block(offender, until=shared.clock.now + 9, reason="new", actor="who")
+        if before:
+            await unlist(who)
+
+    monkeypatch.setattr(store._standings, "unlist", slowly)
+    await store.block(offender, until=shared.clock.now + 5, reason="old", actor="who")
+    await (store.forget(shared.user) if forgotten else store.lift(offender))
+    blocked = isinstance((await shared.reserve()).decision, Blocked)
+    assert len(await store.blocks(offset=0, count=9)) == int(blocked)
 
 
 async def test_no_identifier_is_in_a_key_or_a_value(client: Client) -> None:

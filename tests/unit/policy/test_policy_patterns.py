@@ -177,6 +177,24 @@ class TestHonestClients:
         assert evidence(tries) == []
         assert all(not broken(tries[:n]) for n in range(1, len(tries), 7))
 
+    def test_retrying_as_told_with_a_request_id(self) -> None:
+        """One that asks again as it was told, by its `Idempotency-Key`, breaks nothing.
+
+        It is told to wait for a limit, then for its own lost attempt, then gets its answer,
+        which is lost on the way, again and again.
+        """
+        busy = [Try(NOW + n, NOW + 30_000, TryKind.BUSY, b"same") for n in range(0, 20_000, 2_000)]
+        repeats = [Try(NOW + 30_000 + n * 6_000, 0, TryKind.REPLAYED, b"same") for n in range(200)]
+        assert never_broken([refused(NOW - 5_000, NOW), *busy, *repeats])
+
+    def test_more_workers_than_ten_that_start_within_one_wait(self) -> None:
+        """Their first tries can add up, for nobody can tell them apart; their later ones do not."""
+        starts = [refused(NOW + n * 2_000) for n in range(12)]
+        assert evidence(starts) == starts[1:]
+        assert first_broken(Rule.IDENTICAL_REQUESTS, starts) == 11
+        again = [refused(LATER + n, LATER + 30 * MINUTE) for n in range(12)]
+        assert evidence([*starts, *again]) == starts[1:]
+
     def test_impatience(self) -> None:
         """Ten clicks on a button that should have been grey are still no pattern."""
         assert never_broken([refused(NOW + n * n * 1_000) for n in range(10)])
@@ -250,18 +268,22 @@ class TestAttacks:
         assert first_broken(Rule.IDENTICAL_REQUESTS, tries) == 75
         assert all(broken(tries[:n]) for n in range(76, 400, 9))
 
-    def test_replays(self) -> None:
-        """An answer repeated six times is one too many, once 10 tries count."""
-        tries = [Try(NOW + n * n, 0, TryKind.REPLAYED, b"same") for n in range(10)]
-        assert first_broken(Rule.IDENTICAL_REQUESTS, tries) == 10
-        assert broken(tries) == {Rule.IDENTICAL_REQUESTS}
+    def test_replays_count_for_volume_alone(self) -> None:
+        """An answer repeated a hundred times breaks nothing, the 101st is one too many."""
+        tries = [Try(NOW + n * 10, 0, TryKind.REPLAYED, b"same") for n in range(101)]
+        assert never_broken(tries[:-1])
+        assert broken(tries) == {Rule.VOLUME}
 
-    def test_replays_are_no_probing(self) -> None:
-        """A repeat of an answer breaks only the rules that count repeats."""
+    def test_replays_are_neither_probing_nor_alike(self) -> None:
+        """Between tries that count, a repeat of an answer breaks nothing, and adds nothing."""
         tries = [rejected(NOW + n * 7_000, b"%d" % n) for n in range(11)]
-        tries.append(Try(NOW + 77_000, 0, TryKind.REPLAYED, b"same"))
-        assert broken(tries[:-1]) == {Rule.PARAMETER_ENUMERATION, Rule.MACHINE_TIMING}
-        assert broken(tries) == set()
+        repeat = Try(NOW + 77_000, 0, TryKind.REPLAYED, b"0")
+        assert broken(tries) == {Rule.PARAMETER_ENUMERATION, Rule.MACHINE_TIMING}
+        assert broken([*tries, repeat]) == set()
+        few = [rejected(NOW + n * n * 1_000) for n in range(5)]
+        repeats = [replace(repeat, at=NOW + 30_000 + n * n, fingerprint=b"same") for n in range(9)]
+        assert broken([*few, *repeats, rejected(NOW + 40_000)]) == set()
+        assert finding(Rule.IDENTICAL_REQUESTS, [*few, *repeats]).observed == len(few)
 
     def test_probing_parameters(self) -> None:
         """More than 5 contents among the last 10 that count break the rule."""

@@ -39,8 +39,17 @@ def test_a_rule_of_a_later_release_is_passed_over() -> None:
     """A violation that this release does not know does not keep it from reading the others."""
     now = (1_767_225_600_000).to_bytes(6)
     known = bytes([codec.rule_number(Rule.VOLUME)])
-    standing = codec.standing(b"V" + now + b"\xff" + now + known)
+    standing = codec.standing(b"V" + now + b"\xff" + bytes(4) + now + known + bytes(4))
     assert [each.rule for each in standing.violations] == [Rule.VOLUME]
+
+
+def test_the_evidence_of_a_violation_is_4_bytes() -> None:
+    """Zeros stand for none; any other length would move what follows."""
+    assert codec.evidence(b"") == bytes(4)
+    assert codec.evidence(b"1234") == b"1234"
+    for wrong in (b"123", b"12345"):
+        with pytest.raises(ValueError, match="4 bytes"):
+            codec.evidence(wrong)
 
 
 @pytest.mark.parametrize("nothing", [None, b""])
@@ -78,11 +87,14 @@ def test_offenders_come_back_from_the_list() -> None:
 
 
 def test_scripts_say_their_flags_first() -> None:
-    """What commits or gives back passes a full server; what reserves does not."""
+    """What commits, gives back or blocks passes a full server; what reserves does not."""
     scripts = load_scripts()
-    for each in (scripts.commit, scripts.release, scripts.lift, scripts.forget):
+    for each in (
+        *(scripts.commit, scripts.release, scripts.lift, scripts.forget),
+        *(scripts.offend, scripts.block, scripts.index),
+    ):
         assert each.source.startswith(b"#!lua flags=allow-oom\n")
-    for each in (scripts.reserve, scripts.observe, scripts.offend):
+    for each in (scripts.reserve, scripts.observe):
         assert each.source.startswith(b"#!lua\n")
     assert scripts.read.source.startswith(b"#!lua flags=no-writes\n")
     with pytest.raises(ValueError, match="first line"):
