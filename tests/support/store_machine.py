@@ -368,7 +368,7 @@ class AbusePair(Pair):
         super()._lose_what_is_over(now)
         for side in (self.store, self.model):
             for party in Party:
-                self._run(side.lose_block(party))
+                self._run(side.lose_standing(party))
 
     def _ends_of_blocks(self) -> set[int]:
         assert self.seen is not None

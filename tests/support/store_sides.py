@@ -160,14 +160,15 @@ class StoreSide:
         """Lift a block."""
         return await self.store.lift(self._offender(party))
 
-    async def lose_block(self, party: Party) -> None:
-        """Lose a block that does not hold: a store may have forgotten it."""
+    async def lose_standing(self, party: Party) -> None:
+        """Lose a block that does not hold, and violations that are all too old to count."""
+        offender = self._offender(party)
         if isinstance(self.store, RedisStore):
-            key = self.store._keys.standing(self._offender(party))
-            block = codec.standing(await self.store._link.get(key)).block
+            key = self.store._keys.standing(offender)
+            standing = codec.standing(await self.store._link.get(key))
         else:
-            block = self.store._standing(self._offender(party)).block
-        if block is not None and not block.holds(self.clock()):
+            standing = self.store._standing(offender)
+        if standing.at(self.clock(), BLOCKING.window_ms) == Standing() != standing:
             await self.lift(party)
 
     async def lose_old_tries(self) -> None:
@@ -218,6 +219,9 @@ class StoreSide:
     async def undone(self, request: bytes, owner: bytes, content: bytes, count: int) -> None:
         """Do what remains of an attempt that was undone: it looked at log, clock and tries."""
         assert not isinstance(self.store, RedisStore)
+        block = self.store._standing(self._offender(Party.USER)).block
+        if block is not None and block.holds(self.clock()):
+            return  # the user's own block came first: it looked at nothing
         account = self.store._accounts.get(self.user) or Account()
         now = account.settle(self.clock())
         decision = Account(account.charges, account.sealed).reserve(
@@ -225,7 +229,11 @@ class StoreSide:
         )
         tries = self.store._tries.get(self.user)
         if tries and (new := tried(decision, content)):
-            self.store._tries[self.user] = added(tries, new, REMEMBERED)[:-1]
+            left = added(tries, new, REMEMBERED)[:-1]
+            if left:
+                self.store._tries[self.user] = left
+            else:
+                del self.store._tries[self.user]
 
     async def left_ms(self) -> int:
         """Return how long the server keeps the charges, if it is one."""
