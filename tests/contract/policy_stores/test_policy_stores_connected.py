@@ -140,6 +140,25 @@ async def test_a_server_that_evicts_is_refused(tmp_path: Path) -> None:
         await on(client, "evicts", allow_eviction=True).store.check()
 
 
+async def test_a_full_server_still_holds_to_account(tmp_path: Path) -> None:
+    """Where nothing more is reserved, violations count and block, and a block can be lifted."""
+    async with valkey_server(tmp_path) as server, open_redis(server.url, PATIENT) as client:
+        bench = on(client, "full")
+        offender = Offender(Party.USER, bench.user)
+        async with server.client() as admin:
+            await admin.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailable, match="OutOfMemory"):
+            await bench.reserve()
+        blocking = Blocking(violations=3)
+        for number in range(2):
+            evidence = b"%04d" % number
+            await bench.store.offend(offender, Rule.VOLUME, blocking, evidence=evidence)
+        standing = await bench.store.offend(offender, Rule.VOLUME, blocking)
+        assert standing.block is not None
+        assert [each.offender for each in await bench.store.blocks(offset=0, count=9)] == [offender]
+        assert await bench.store.lift(offender)
+
+
 async def test_one_of_several_that_evicts_is_found(tmp_path: Path) -> None:
     """Every primary of a cluster is asked."""
     async with (
