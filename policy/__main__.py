@@ -63,7 +63,8 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
     health = HealthBoard(SERVICES, [STORE])
     async with AsyncExitStack() as stack:
         book = _book(settings, clock)
-        store = await stack.enter_async_context(_store(settings, book, clock))
+        pseudonyms = Pseudonyms(_hash_key(settings))
+        store = await stack.enter_async_context(_store(settings, book, pseudonyms, clock))
         recorder = stack.enter_context(
             decision_log(
                 settings.decision_log or "",
@@ -73,7 +74,6 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
         )
         kept_in = "memory" if settings.store_url is None else "redis"
         recorder.write(record.started(clock(), store=kept_in, digest=book.current.digest))
-        pseudonyms = Pseudonyms(_hash_key(settings))
         explainer = Explainer(store, book)
         service = PolicyService(Judge(store, book), explainer, pseudonyms, recorder, clock)
         operators = OperatorService(
@@ -122,7 +122,9 @@ def _book(settings: PolicySettings, clock: Clock) -> PolicyBook:
 
 
 @asynccontextmanager
-async def _store(settings: PolicySettings, book: PolicyBook, clock: Clock) -> AsyncIterator[Store]:
+async def _store(
+    settings: PolicySettings, book: PolicyBook, pseudonyms: Pseudonyms, clock: Clock
+) -> AsyncIterator[Store]:
     """Open the store that the settings name, and make sure that it can be relied on."""
     memory = MemoryStore(clock, lease_ms=settings.lease_ms, max_users=settings.max_users)
     if settings.store_url is None:
@@ -145,9 +147,11 @@ async def _store(settings: PolicySettings, book: PolicyBook, clock: Clock) -> As
             wait_replicas=settings.store_wait_replicas,
             wait_ms=patience_ms // 2,
             allow_eviction=settings.store_allow_eviction,
+            names=pseudonyms.fingerprint,
         )
         try:
             await start_check(client, allow_eviction=settings.store_allow_eviction)
+            await shared.check()
         except UnsafeStore as error:
             raise StartError(f"POLICY_STORE_URL: {error}") from error
         except StoreUnavailable as error:

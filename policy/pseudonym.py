@@ -22,6 +22,11 @@ class Pseudonyms:
         """Hash with `key`; replicas that share a store must share it."""
         self._key = key
 
+    @property
+    def fingerprint(self) -> bytes:
+        """What tells one key from another, and nothing else of it."""
+        return base64.urlsafe_b64encode(self._digest(b"key"))
+
     def user(self, subject: str) -> str:
         """Return a subject's pseudonym: 16 characters of base64url."""
         return base64.urlsafe_b64encode(self._digest(b"user\0" + subject.encode())).decode()

@@ -64,11 +64,14 @@ async def start_check(client: Client, *, allow_eviction: bool = False) -> None:
             )
 
 
-async def check(link: Link, mark: str, *, allow_eviction: bool, marked: bool = False) -> None:
+async def check(
+    link: Link, mark: str, names: bytes, *, allow_eviction: bool, marked: bool = False
+) -> None:
     """Return if every server can decide now: reachable, writable, loaded, still noeviction.
 
-    It leaves a `mark`. Where one was left before, and is gone, so is the rest: that is
-    logged, once among all policies. In a cluster it tells of one server.
+    It leaves a `mark`, which says by what key users are named. Where one was left before,
+    and is gone, so is the rest: that is logged, once among all policies. In a cluster it
+    tells of one server. Raises UnsafeStore where the mark is another's.
     """
     for told in await _told(link):
         if told.get("role") != "master":
@@ -78,8 +81,14 @@ async def check(link: Link, mark: str, *, allow_eviction: bool, marked: bool = F
         policy = told.get("maxmemory_policy")
         if policy != "noeviction" and not allow_eviction:
             raise StoreUnavailable(_evicts(policy))
+    if await link.get(mark) not in {None, names}:
+        raise UnsafeStore(
+            "the store holds what was named by another POLICY_HASH_KEY, so every user would "
+            f"be a stranger with a full quota: use that key, or another POLICY_STORE_PREFIX, "
+            f"or, to begin anew, delete {mark}"
+        )
     # What only a write tells: memory is full, too few replicas follow, the disk is.
-    found = await link.client.execute_command("SET", mark, "1", "PX", _MARK_MS, "GET", get=True)
+    found = await link.client.execute_command("SET", mark, names, "PX", _MARK_MS, "GET", get=True)
     if marked and found is None:
         log.error(
             "store forgot",

@@ -83,6 +83,7 @@ class RedisStore:
         wait_replicas: int = 0,
         wait_ms: int = 100,
         allow_eviction: bool = False,
+        names: bytes = b"1",
         scripts: Scripts | None = None,
     ) -> None:
         """Use `client`, which open_redis made; it stays the caller's to close.
@@ -91,7 +92,8 @@ class RedisStore:
         tests: without it the server's counts, if `wall` agrees to a minute. No
         operation takes longer than `timeout_ms`, and no more than `max_calls` run
         at a time, for which the client needs as many connections. Commits wait
-        `wait_ms` for `wait_replicas` to have them.
+        `wait_ms` for `wait_replicas` to have them. `names` tells the key that users
+        are named by from another: two on one store would give each user two quotas.
         """
         if wait_replicas and not 0 < wait_ms < timeout_ms:
             raise ValueError("waiting for replicas must be shorter than the store's timeout")
@@ -103,6 +105,7 @@ class RedisStore:
         self._lease_ms = lease_ms
         self._wait = {"replicas": wait_replicas, "ms": wait_ms}
         self._allow_eviction = allow_eviction
+        self._names = names
         self._marked = False
 
     async def reserve(
@@ -331,6 +334,7 @@ class RedisStore:
             redis_checks.check(
                 self._link,
                 self._keys.probe,
+                self._names,
                 allow_eviction=self._allow_eviction,
                 marked=self._marked,
             )

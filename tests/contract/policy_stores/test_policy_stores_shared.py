@@ -12,6 +12,7 @@ from store_bench import LEASE, Bench, StillClock
 from policy.account import Sealed
 from policy.decisions import Blocked, Committed, Lost, Refused, Replayed, Reserved
 from policy.limits import DAY_MS, HOUR_MS
+from policy.redis.checks import UnsafeStore
 from policy.redis.codec import Keys
 from policy.redis.runner import wall_clock
 from policy.redis.store import RedisStore
@@ -248,3 +249,16 @@ async def test_a_replay_is_the_same_after_another_process_committed(
     assert isinstance(await commit(bench, first), Committed)
     assert isinstance((await other.reserve(second)).decision, Replayed)
     assert await commit(other, second) == Lost()
+
+
+async def test_users_named_by_another_key_are_not_taken_for_strangers(client: Client) -> None:
+    """Two keys on one store would give each user two quotas: the second finds it unsafe."""
+    first, second = (
+        RedisStore(client, lease_ms=LEASE, prefix="two-keys", names=names)
+        for names in (b"one", b"another")
+    )
+    await first.check()
+    for _ in range(2):
+        with pytest.raises(UnsafeStore, match="POLICY_HASH_KEY"):
+            await second.check()
+    await first.check()
