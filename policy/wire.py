@@ -112,7 +112,8 @@ def explained(explanation: Explanation) -> pb.ReserveResponse:
     seen, rules = explanation.inspection, explanation.ruling.tier.rules
     now = seen.now
     answer.verdicts.append(_denied(denied=explanation.denied))
-    answer.verdicts.append(_stood(Party.ADDRESS, seen.address, rules, now))
+    looked_at = explanation.denied is not None  # an address was given
+    answer.verdicts.append(_stood(Party.ADDRESS, seen.address, rules, now, known=looked_at))
     answer.verdicts.append(_stood(Party.USER, seen.user, rules, now))
     answer.verdicts.extend(_assessed(assessed, now) for assessed in explanation.limits)
     answer.verdicts.extend(_found(finding) for finding in explanation.findings)
@@ -157,14 +158,22 @@ def _denied(*, denied: bool | None) -> pb.RuleVerdict:
     )
 
 
-def _stood(party: Party, standing: Standing, rules: Rules, now: int) -> pb.RuleVerdict:
+def _stood(
+    party: Party, standing: Standing, rules: Rules, now: int, *, known: bool = True
+) -> pb.RuleVerdict:
     blocking = rules.blocking
     standing = standing.at(now, blocking.window_ms)
     kind = pb.RuleVerdict
     verdict = kind(
         rule=f"{party.value}_block",
         mode=rules.blocking_mode.value,
-        verdict=kind.VERDICT_REFUSE if standing.block else kind.VERDICT_PASS,
+        verdict=(
+            kind.VERDICT_NOT_APPLICABLE
+            if not known
+            else kind.VERDICT_REFUSE
+            if standing.block
+            else kind.VERDICT_PASS
+        ),
         observed=len(standing.violations),
         threshold=blocking.violations,
         headroom=0 if standing.block else max(0, blocking.violations - len(standing.violations)),
