@@ -7,7 +7,8 @@ What the store's user may do is no more than this, `lt` being the prefix of keys
         +info +scan +wait +ping +select +client|setinfo +cluster|slots +command +asking
 
 `ACL` below has it for programs. `scan`, which lists names of all keys, is for the
-operators' numbers alone; `cluster|slots`, `command` and `asking` for clusters.
+operators' numbers alone; `cluster|slots`, `command` and `asking` for clusters. Redis 7.0
+does not know `client|setinfo`, and needs none.
 """
 
 from __future__ import annotations
