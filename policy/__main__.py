@@ -22,7 +22,7 @@ from policy.judge import Judge
 from policy.memory import MemoryStore
 from policy.operators import key as operator_key
 from policy.operators.service import OperatorService
-from policy.pseudonym import Pseudonyms
+from serving.pseudonym import Pseudonyms
 from policy.redis.checks import UnsafeStore, start_check
 from policy.redis.connect import RedisOptions, open_redis
 from policy.redis.store import RedisStore

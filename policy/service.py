@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from policy.explain import Explainer
     from policy.judge import Judge, Ruling
-    from policy.pseudonym import Pseudonyms
+    from serving.pseudonym import Pseudonyms
     from policy.record import Recorder
     from serving.clock import Clock
 

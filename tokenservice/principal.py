@@ -18,14 +18,22 @@ class Principal:
     operator: bool = False
     tier: str = ""
     """Which limits are meant for it, by name; empty: the default ones."""
+    service: bool = False
+    """Whether it is a service of ours. Its subject is a name then, and no personal data."""
+    key_thumbprint: str = ""
+    """The key that it proved to hold (RFC 7638, of a DPoP proof); empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A principal, and where it calls from."""
+    """For whom a call is, and where it comes from."""
 
     principal: Principal
+    """Whose quota and limits count."""
     client: ClientInfo
+    acting: str = ""
+    """The service that calls on the principal's behalf, by its name; empty: the
+    principal itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,8 @@ class UnverifiedCredentials:
 
     authorization: tuple[str, ...] = field(default=(), repr=False)
     api_key: tuple[str, ...] = field(default=(), repr=False)
+    dpop: tuple[str, ...] = field(default=(), repr=False)
+    """Proofs of possession (RFC 9449)."""
 
     @property
     def fingerprint(self) -> bytes:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from policy.decisions import ListedBlock
     from policy.effective import EffectivePolicy
     from policy.explain import Explainer
-    from policy.pseudonym import Pseudonyms
+    from serving.pseudonym import Pseudonyms
     from policy.record import Recorder
     from policy.standing import Offender
     from policy.store import Store

@@ -15,7 +15,7 @@ from serving import addresses, errors
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from policy.pseudonym import Pseudonyms
+    from serving.pseudonym import Pseudonyms
 
 _PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{16}")
 _MAX_REASON_CHARS = 200

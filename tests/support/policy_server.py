@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from policy.effective import EffectivePolicy
 from policy.explain import Explainer
 from policy.judge import Judge
-from policy.pseudonym import Pseudonyms
+from serving.pseudonym import Pseudonyms
 from policy.service import PolicyService
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving.health import HealthBoard

@@ -23,7 +23,7 @@ LOGIC = (
     "policy.memory",
     "policy.patterns",
     "policy.file.reading",
-    "policy.pseudonym",
+    "serving.pseudonym",
     "policy.record",
     "policy.redis.store",
     "policy.replay",

@@ -13,20 +13,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateTokenRequest(_message.Message):
-    __slots__ = ("model", "response_modality", "duration_minutes", "system_instruction", "temperature", "request_id")
+    __slots__ = ("model", "response_modality", "duration_minutes", "system_instruction", "temperature", "request_id", "on_behalf_of")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_MODALITY_FIELD_NUMBER: _ClassVar[int]
     DURATION_MINUTES_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ON_BEHALF_OF_FIELD_NUMBER: _ClassVar[int]
     model: str
     response_modality: str
     duration_minutes: int
     system_instruction: str
     temperature: float
     request_id: str
-    def __init__(self, model: _Optional[str] = ..., response_modality: _Optional[str] = ..., duration_minutes: _Optional[int] = ..., system_instruction: _Optional[str] = ..., temperature: _Optional[float] = ..., request_id: _Optional[str] = ...) -> None: ...
+    on_behalf_of: str
+    def __init__(self, model: _Optional[str] = ..., response_modality: _Optional[str] = ..., duration_minutes: _Optional[int] = ..., system_instruction: _Optional[str] = ..., temperature: _Optional[float] = ..., request_id: _Optional[str] = ..., on_behalf_of: _Optional[str] = ...) -> None: ...
 
 class CreateTokenResponse(_message.Message):
     __slots__ = ("token", "expire_time", "new_session_expire_time", "constraints", "usage", "decision_id", "api_version")
@@ -47,18 +49,20 @@ class CreateTokenResponse(_message.Message):
     def __init__(self, token: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., new_session_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., constraints: _Optional[_Union[TokenConstraints, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., decision_id: _Optional[str] = ..., api_version: _Optional[str] = ...) -> None: ...
 
 class TokenConstraints(_message.Message):
-    __slots__ = ("model", "max_duration_minutes", "response_modality", "requested_model", "temperature")
+    __slots__ = ("model", "max_duration_minutes", "response_modality", "requested_model", "temperature", "requested_model_retired_on")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MAX_DURATION_MINUTES_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_MODALITY_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_MODEL_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_MODEL_RETIRED_ON_FIELD_NUMBER: _ClassVar[int]
     model: str
     max_duration_minutes: int
     response_modality: str
     requested_model: str
     temperature: float
-    def __init__(self, model: _Optional[str] = ..., max_duration_minutes: _Optional[int] = ..., response_modality: _Optional[str] = ..., requested_model: _Optional[str] = ..., temperature: _Optional[float] = ...) -> None: ...
+    requested_model_retired_on: str
+    def __init__(self, model: _Optional[str] = ..., max_duration_minutes: _Optional[int] = ..., response_modality: _Optional[str] = ..., requested_model: _Optional[str] = ..., temperature: _Optional[float] = ..., requested_model_retired_on: _Optional[str] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("active_tokens", "tokens_last_hour", "tokens_last_day", "limits", "next_allowed_time", "by_limit")
@@ -97,8 +101,10 @@ class UsageLimits(_message.Message):
     def __init__(self, tokens_per_hour: _Optional[int] = ..., tokens_per_day: _Optional[int] = ...) -> None: ...
 
 class GetUsageRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("on_behalf_of",)
+    ON_BEHALF_OF_FIELD_NUMBER: _ClassVar[int]
+    on_behalf_of: str
+    def __init__(self, on_behalf_of: _Optional[str] = ...) -> None: ...
 
 class GetUsageResponse(_message.Message):
     __slots__ = ("data",)
@@ -132,8 +138,10 @@ class Health(_message.Message):
     def __init__(self, status: _Optional[str] = ..., dependencies: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class GetConfigRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("on_behalf_of",)
+    ON_BEHALF_OF_FIELD_NUMBER: _ClassVar[int]
+    on_behalf_of: str
+    def __init__(self, on_behalf_of: _Optional[str] = ...) -> None: ...
 
 class GetConfigResponse(_message.Message):
     __slots__ = ("data",)

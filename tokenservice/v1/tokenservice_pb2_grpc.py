@@ -29,7 +29,9 @@ class TokenServiceStub:
     """Issues ephemeral Live API tokens and tells callers where they stand.
 
     Credentials travel as metadata: `authorization: Bearer <JWT>` or
-    `x-api-key: <key>`. If both are present, the API key is judged.
+    `x-api-key: <key>`. If both are present, the API key is judged. A service
+    may have a client certificate instead; `dpop: <proof>` proves possession of
+    a key (RFC 9449).
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
     switch on it, and the sentence may change. Where policy had decided, for or
@@ -74,7 +76,9 @@ class TokenServiceServicer:
     """Issues ephemeral Live API tokens and tells callers where they stand.
 
     Credentials travel as metadata: `authorization: Bearer <JWT>` or
-    `x-api-key: <key>`. If both are present, the API key is judged.
+    `x-api-key: <key>`. If both are present, the API key is judged. A service
+    may have a client certificate instead; `dpop: <proof>` proves possession of
+    a key (RFC 9449).
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
     switch on it, and the sentence may change. Where policy had decided, for or
@@ -162,7 +166,9 @@ class TokenService:
     """Issues ephemeral Live API tokens and tells callers where they stand.
 
     Credentials travel as metadata: `authorization: Bearer <JWT>` or
-    `x-api-key: <key>`. If both are present, the API key is judged.
+    `x-api-key: <key>`. If both are present, the API key is judged. A service
+    may have a client certificate instead; `dpop: <proof>` proves possession of
+    a key (RFC 9449).
 
     Every error carries a google.rpc.ErrorInfo whose `reason` is stable; clients
     switch on it, and the sentence may change. Where policy had decided, for or

@@ -19,7 +19,7 @@ from policy.effective import EffectivePolicy
 from policy.explain import Explainer
 from policy.judge import Judge
 from policy.memory import MemoryStore
-from policy.pseudonym import Pseudonyms
+from serving.pseudonym import Pseudonyms
 from policy.service import PolicyService
 from policy.v1 import policy_pb2 as pb
 from serving.process import StartError

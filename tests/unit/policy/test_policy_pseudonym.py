@@ -2,7 +2,7 @@
 
 import re
 
-from policy.pseudonym import Pseudonyms
+from serving.pseudonym import Pseudonyms
 
 KEY = b"k" * 32
 
