@@ -22,7 +22,6 @@ from policy.judge import Judge
 from policy.memory import MemoryStore
 from policy.operators import key as operator_key
 from policy.operators.service import OperatorService
-from serving.pseudonym import Pseudonyms
 from policy.redis.checks import UnsafeStore, start_check
 from policy.redis.connect import RedisOptions, open_redis
 from policy.redis.store import RedisStore
@@ -35,6 +34,7 @@ from serving.clock import steady_clock
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.process import StartError, run
+from serving.pseudonym import Pseudonyms
 from serving.server import grpc_server
 from serving.settings import SettingsError
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from policy.explain import Explainer
     from policy.judge import Judge, Ruling
-    from serving.pseudonym import Pseudonyms
     from policy.record import Recorder
     from serving.clock import Clock
+    from serving.pseudonym import Pseudonyms
 
     Context = grpc.aio.ServicerContext[Any, Any]
 

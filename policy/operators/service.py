@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from policy.decisions import ListedBlock
     from policy.effective import EffectivePolicy
     from policy.explain import Explainer
-    from serving.pseudonym import Pseudonyms
     from policy.record import Recorder
     from policy.standing import Offender
     from policy.store import Store
     from serving.clock import Clock
+    from serving.pseudonym import Pseudonyms
 
     Context = grpc.aio.ServicerContext[Any, Any]
 

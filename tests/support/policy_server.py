@@ -10,11 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from policy.effective import EffectivePolicy
 from policy.explain import Explainer
 from policy.judge import Judge
-from serving.pseudonym import Pseudonyms
 from policy.service import PolicyService
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
+from serving.pseudonym import Pseudonyms
 from serving.server import grpc_server
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from policy.effective import EffectivePolicy
 from policy.explain import Explainer
 from policy.judge import Judge
 from policy.memory import MemoryStore
-from serving.pseudonym import Pseudonyms
 from policy.service import PolicyService
 from policy.v1 import policy_pb2 as pb
 from serving.process import StartError
+from serving.pseudonym import Pseudonyms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
