@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from serving.errors import DECISION_ID, InvalidArgument, ServiceError
 from tokenservice.errors import WrongCredentials
-from tokenservice.principal import Caller
 
 if TYPE_CHECKING:
-    from tokenservice.authenticate import Authenticator
-    from tokenservice.client_info import ClientInfo
-    from tokenservice.deadline import Deadline
+    from tokenservice.call import Call
     from tokenservice.grant import Grant, Terms, TokenRequest
+    from tokenservice.identity.authenticator import Authenticator
+    from tokenservice.identity.services import Services
     from tokenservice.policy_port import Policy
-    from tokenservice.principal import UnverifiedCredentials
+    from tokenservice.principal import Caller
+
+
+class Denials(Protocol):
+    """Knows who may not use the service any more."""
+
+    def check(self, subject: str) -> None:
+        """Raise SubjectDenied, or IdentityUnavailable where that cannot be told."""
+        ...
 
 
 class Admission:
@@ -24,29 +31,46 @@ class Admission:
     names what policy made of it.
     """
 
-    def __init__(self, authenticator: Authenticator, terms: Terms, policy: Policy) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        services: Services,
+        denials: Denials | None,
+        terms: Terms,
+        policy: Policy,
+    ) -> None:
         """Let in whom `authenticator` knows, grant what `terms` allow, report to `policy`."""
         self._authenticator = authenticator
+        self._services = services
+        self._denials = denials
         self._terms = terms
         self._policy = policy
 
-    async def caller(
-        self, credentials: UnverifiedCredentials, client: ClientInfo, deadline: Deadline
-    ) -> Caller:
-        """Return who calls.
+    async def caller(self, call: Call) -> Caller:
+        """Return who calls, and for whom.
 
         Raises:
             Unauthenticated: See Authenticator. Wrong credentials are reported.
+            PermissionDenied: Somebody was named for whom this caller may not ask, or
+                one of the two may not use the service any more.
 
         """
         try:
-            return Caller(self._authenticator.authenticate(credentials), client)
+            principal = await self._authenticator.authenticate(call)
         except WrongCredentials as error:
-            fingerprint = credentials.fingerprint
-            _name(error, await self._policy.report_credentials(client, fingerprint, deadline))
+            fingerprint = call.credentials.fingerprint
+            _name(
+                error,
+                await self._policy.report_credentials(call.client, fingerprint, call.deadline),
+            )
             raise
+        caller = self._services.caller(principal, call)
+        if self._denials is not None:
+            for subject in {principal.subject, caller.principal.subject}:
+                self._denials.check(subject)
+        return caller
 
-    async def grant(self, caller: Caller, asked: TokenRequest, deadline: Deadline) -> Grant:
+    async def grant(self, caller: Caller, asked: TokenRequest, call: Call) -> Grant:
         """Return what a caller is granted.
 
         Raises:
@@ -56,7 +80,7 @@ class Admission:
         try:
             return self._terms.grant(asked)
         except InvalidArgument as error:
-            _name(error, await self._policy.report_request(caller, asked, deadline))
+            _name(error, await self._policy.report_request(caller, asked, call.deadline))
             raise
 
 

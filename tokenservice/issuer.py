@@ -16,6 +16,8 @@ from tokenservice.seal import BrokenSeal, Minted
 
 if TYPE_CHECKING:
     from serving.clock import Clock
+    from tokenservice.books import Books
+    from tokenservice.call import Call
     from tokenservice.deadline import Deadline
     from tokenservice.grant import Grant, TokenRequest
     from tokenservice.policy_port import Policy, Replay, Usage
@@ -57,16 +59,21 @@ class Issuer:
         minter: Minter,
         sealer: Sealer,
         clock: Clock,
+        books: Books,
     ) -> None:
-        """Ask `policy`, make tokens with `minter`, leave them sealed by `sealer` for a repeat."""
+        """Ask `policy`, make tokens with `minter`, leave them sealed by `sealer` for a repeat.
+
+        What becomes of a request is in `books`, whether or not its caller is still there.
+        """
         self._policy = policy
         self._minter = minter
         self._sealer = sealer
         self._clock = clock
+        self._books = books
         self._at_work: set[asyncio.Task[IssuedToken]] = set()
 
     async def issue(
-        self, caller: Caller, asked: TokenRequest, grant: Grant, deadline: Deadline
+        self, call: Call, caller: Caller, asked: TokenRequest, grant: Grant
     ) -> IssuedToken:
         """Issue a token of `grant`, which is what `asked` is granted, or raise why not.
 
@@ -80,7 +87,8 @@ class Issuer:
             owner=secrets.token_bytes(8),
             fingerprint=grant.fingerprint,
         )
-        task = asyncio.create_task(self._transact(attempt, grant, deadline))
+        self._books.require_room()
+        task = asyncio.create_task(self._accounted(call, attempt, grant))
         self._at_work.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
@@ -88,6 +96,11 @@ class Issuer:
     async def drain(self) -> None:
         """Wait for what has begun. Each of it ends by its own deadline."""
         await asyncio.gather(*self._at_work, return_exceptions=True)
+
+    async def _accounted(self, call: Call, attempt: Attempt, grant: Grant) -> IssuedToken:
+        with self._books.issue(call, attempt, grant) as account:
+            account.issued = issued = await self._transact(attempt, grant, call.deadline)
+            return issued
 
     async def _transact(self, attempt: Attempt, grant: Grant, deadline: Deadline) -> IssuedToken:
         lifetime = grant.lifetime(self._clock())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from serving.errors import PermissionDenied
 from serving.health import SERVING
 from tokenservice import wire
-from tokenservice.deadline import Deadline
 from tokenservice.errors import NotServing
-from tokenservice.principal import UnverifiedCredentials
 from tokenservice.v1 import tokenservice_pb2 as pb, tokenservice_pb2_grpc
 
 if TYPE_CHECKING:
@@ -18,11 +16,11 @@ if TYPE_CHECKING:
     from serving.clock import Clock
     from serving.health import HealthBoard
     from tokenservice.admission import Admission
-    from tokenservice.client_info import TrustedPeers
+    from tokenservice.books import Books
+    from tokenservice.calls import Calls
     from tokenservice.grant import Terms
     from tokenservice.issuer import Issuer
     from tokenservice.policy_port import Policy
-    from tokenservice.principal import Caller
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -33,42 +31,43 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
     def __init__(
         self,
         *,
+        calls: Calls,
         admission: Admission,
-        trusted_peers: TrustedPeers,
+        books: Books,
         terms: Terms,
         issuer: Issuer,
         policy: Policy,
         health: HealthBoard,
         clock: Clock,
-        deadline: float,
     ) -> None:
-        """Give no call more than `deadline` seconds, whatever its caller allows."""
+        """Read calls with `calls`; what becomes of each that asks for a token is in `books`."""
+        self._calls = calls
         self._admission = admission
-        self._trusted_peers = trusted_peers
+        self._books = books
         self._terms = terms
         self._issuer = issuer
         self._policy = policy
         self._health = health
         self._clock = clock
         self._started_at = clock()
-        self._deadline = deadline
 
     async def CreateToken(
         self, request: pb.CreateTokenRequest, context: Context
     ) -> pb.CreateTokenResponse:
         """Issue one token."""
-        deadline = self._deadline_of(context)
-        caller = await self._caller(context, deadline)
+        call = self._calls.read("CreateToken", context, request.on_behalf_of)
         asked = wire.token_request(request)
-        grant = await self._admission.grant(caller, asked, deadline)
-        issued = await self._issuer.issue(caller, asked, grant, deadline)
+        with self._books.rejection(call, asked) as account:
+            caller = account.caller = await self._admission.caller(call)
+            grant = await self._admission.grant(caller, asked, call)
+        issued = await self._issuer.issue(call, caller, asked, grant)
         return wire.token_response(issued, grant, self._terms.api_version)
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
         """Tell the caller's usage."""
-        deadline = self._deadline_of(context)
-        caller = await self._caller(context, deadline)
-        usage = await self._policy.usage(caller.principal, deadline)
+        call = self._calls.read("GetUsage", context, request.on_behalf_of)
+        caller = await self._admission.caller(call)
+        usage = await self._policy.usage(caller.principal, call.deadline)
         return pb.GetUsageResponse(data=wire.usage_message(usage))
 
     async def GetHealth(
@@ -84,33 +83,18 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
         self, request: pb.GetConfigRequest, context: Context
     ) -> pb.GetConfigResponse:
         """Tell the limits and models in force."""
-        deadline = self._deadline_of(context)
-        caller = await self._caller(context, deadline)
-        usage = await self._policy.usage(caller.principal, deadline)
+        call = self._calls.read("GetConfig", context, request.on_behalf_of)
+        caller = await self._admission.caller(call)
+        usage = await self._policy.usage(caller.principal, call.deadline)
         return pb.GetConfigResponse(data=wire.config_message(self._terms, usage.quota))
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
         """Tell an operator what the whole service has issued."""
-        deadline = self._deadline_of(context)
-        caller = await self._caller(context, deadline)
+        call = self._calls.read("GetStats", context)
+        caller = await self._admission.caller(call)
         if not caller.principal.operator:
             raise PermissionDenied("Only operators may read the service's numbers.")
-        stats = await self._policy.stats(deadline)
+        stats = await self._policy.stats(call.deadline)
         return pb.GetStatsResponse(
             data=wire.stats_message(stats, uptime_ms=self._clock() - self._started_at)
-        )
-
-    async def _caller(self, context: Context, deadline: Deadline) -> Caller:
-        metadata = context.invocation_metadata() or ()
-        credentials = UnverifiedCredentials(
-            authorization=tuple(str(v) for k, v in metadata if k == "authorization"),
-            api_key=tuple(str(v) for k, v in metadata if k == "x-api-key"),
-        )
-        client = self._trusted_peers.client_info(context.peer(), metadata)
-        return await self._admission.caller(credentials, client, deadline)
-
-    def _deadline_of(self, context: Context) -> Deadline:
-        remaining = cast("float | None", context.time_remaining())  # None: no deadline
-        return Deadline.after(
-            self._deadline if remaining is None else min(self._deadline, remaining)
         )

@@ -13,6 +13,7 @@ from tokenservice.authenticate import MIN_SECRET_BYTES
 from tokenservice.client_info import TrustedPeers
 from tokenservice.gemini import GeminiOptions
 from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms
+from tokenservice.identity.services import Services, identity
 from tokenservice.models import Catalogue, catalogue
 from tokenservice.seal import KEY_BYTES
 
@@ -26,6 +27,8 @@ class TokenServiceSettings(Settings):
         "TOKENSERVICE_LISTEN", ("unix:.run/tokenservice.sock", "127.0.0.1:50051"), min_length=1
     )
     trusted_peers: CommaList = variable("TOKENSERVICE_TRUSTED_PEERS", ("unix",))
+    services: CommaList = variable("TOKENSERVICE_SERVICES", ())
+    delegates: CommaList = variable("TOKENSERVICE_DELEGATES", ())
     policy_target: str = variable(
         "TOKENSERVICE_POLICY_TARGET", "unix:.run/policy.sock", min_length=1
     )
@@ -72,6 +75,11 @@ class TokenServiceSettings(Settings):
         TrustedPeers(value)
         return value
 
+    @field_validator("services")
+    @classmethod
+    def _certificates(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(identity(entry) for entry in value)
+
     @field_validator("jwt_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
@@ -87,6 +95,15 @@ class TokenServiceSettings(Settings):
         return value
 
     @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if set(self.services) & set(self.trusted_peers):
+            raise ValueError(
+                "TOKENSERVICE_SERVICES: must have none of TOKENSERVICE_TRUSTED_PEERS: a gateway "
+                "speaks for its clients, and one without credentials would be the gateway"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.duration_minutes > self.max_duration_minutes:
             raise ValueError(
@@ -100,6 +117,11 @@ class TokenServiceSettings(Settings):
     def peers(self) -> TrustedPeers:
         """Whose metadata say who their client is."""
         return TrustedPeers(self.trusted_peers)
+
+    @property
+    def known_services(self) -> Services:
+        """Which services may call, and which of them for users."""
+        return Services(self.services, self.delegates)
 
     @property
     def terms(self) -> Terms:
