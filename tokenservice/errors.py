@@ -7,7 +7,7 @@ Throttled          ← AbuseDetected
 InvalidArgument    ← ModelNotAllowed, CustomInstructionNotAllowed
 Aborted            ← IdempotencyKeyInUse
 FailedPrecondition ← IdempotencyKeyReused
-Unavailable        ← PolicyUnavailable (← SealedElsewhere), UpstreamUnavailable, NotServing
+Unavailable        ← PolicyUnavailable (← SealedElsewhere, Unaccountable), UpstreamUnavailable, NotServing
 Internal           ← UpstreamMisconfigured
 """
 
@@ -92,6 +92,12 @@ class PolicyUnavailable(errors.Unavailable):
 
     reason = "POLICY_UNAVAILABLE"
     message = "Tokens cannot be issued now: the policy service is not available."
+
+
+class Unaccountable(PolicyUnavailable):
+    """The ledger has no room: a token that could not be accounted for is not issued."""
+
+    message = "Tokens cannot be issued now: they could not be accounted for."
 
 
 class SealedElsewhere(PolicyUnavailable):
