@@ -47,6 +47,7 @@ def greeting(layout: Layout) -> str:
         gemini = f"the emulator at {layout.emulator_url} and {layout.emulator_tls_url}"
         gemini += f"\n                (SSL_CERT_FILE={layout.ca_file})"
     policy = f"{Path(sys.executable).with_name('policy')}"
+    tokenservice = f"{Path(sys.executable).with_name('tokenservice')}"
     return f"""
 Gemini Live tokens, on this machine:
 
@@ -67,6 +68,12 @@ See whom policy blocks, and ask it why:
 
   {policy} blocks list {layout.operator_options}
   {policy} explain --user dev-user --address {layout.host} {layout.operator_options}
+
+Make an API key, and ask the ledger who was issued what:
+
+  . {layout.operator_env_file}
+  {tokenservice} keys create --owner dev-user --expires 30d
+  {tokenservice} ledger find --user dev-user
 
 Ctrl-C stops everything.
 """

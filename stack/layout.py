@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 _DEV_TOKEN_SECONDS = 12 * 3600
 _JWT_SECRET = ("LIVE_API_JWT_SECRET", "LIVE_API_JWT_SECRET_FILE")  # handed on by `programs`
 _OPERATOR_KEY = "POLICY_OPERATOR_KEY"
+_HASH_KEYS = ("POLICY_HASH_KEY", "TOKENSERVICE_HASH_KEY")
+_STORE = "TOKENSERVICE_STORE_URL"
+_LEDGER = "TOKENSERVICE_LEDGER"
 _SECRETS = frozenset(
     {
         "GEMINI_API_KEY",
         "TOKENSERVICE_SEAL_KEY",
-        "POLICY_HASH_KEY",
         "POLICY_STORE_URL",
+        "TOKENSERVICE_ISSUERS",
+        _STORE,
+        *_HASH_KEYS,
         _OPERATOR_KEY,
     }
 )
@@ -146,15 +152,20 @@ class Layout:
                 _OPERATOR_KEY,
                 POLICY_LISTEN=self.policy_target,
                 **self._operator_key(),
+                **self._hash_key("POLICY_HASH_KEY"),
             ),
             self._program(
                 "tokenservice",
                 ready.serving(self.tokenservice_target, "tokenservice.v1.TokenService"),
                 "GEMINI_API_KEY",
                 "TOKENSERVICE_SEAL_KEY",
+                "TOKENSERVICE_ISSUERS",
+                "TOKENSERVICE_HASH_KEY",
+                _STORE,
                 TOKENSERVICE_LISTEN=f"{internal},{self.tokenservice_target}",
                 TOKENSERVICE_POLICY_TARGET=self.policy_target,
                 LIVE_API_JWT_SECRET=self.jwt_secret,
+                **self._books(),
                 **self._gemini(),
             ),
             self._program(
@@ -180,12 +191,39 @@ class Layout:
         own = f" --key-file {self.operator_key_file}" if self._operator_key() else ""
         return f"--target {self.policy_target}{own}"
 
+    @property
+    def operator_env_file(self) -> Path:
+        """What operators' commands need in their environment here, for a shell to read."""
+        return self.directory / "operator.env"
+
     def prepare(self) -> None:
-        """Make the directory, and the operator key of this run in it."""
+        """Make the directory, and in it the keys of this run and the environment to use them."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._operator_key():
-            self.operator_key_file.touch(mode=0o600)
-            self.operator_key_file.write_text(secrets.token_hex(32), encoding="ascii")
+            _write(self.operator_key_file, secrets.token_hex(32))
+        if not self._hash_key_file.exists():  # it names users in files that outlive a run
+            _write(self._hash_key_file, secrets.token_hex(32))
+        own = {"POLICY_TARGET": self.policy_target} | self._operator_key() | self._books()
+        lines = (f"export {name}={shlex.quote(value)}" for name, value in own.items())
+        _write(self.operator_env_file, "\n".join(lines) + "\n")
+
+    @property
+    def _hash_key_file(self) -> Path:
+        return self.directory / "hash.key"
+
+    def _hash_key(self, name: str) -> dict[str, str]:
+        if {name, f"{name}_FILE"} & self.environment.keys():
+            return {}
+        return {f"{name}_FILE": str(self._hash_key_file)}
+
+    def _books(self) -> dict[str, str]:
+        """Return where tokenservice keeps API keys, denials and its ledger."""
+        own = self._hash_key("TOKENSERVICE_HASH_KEY")
+        if not {_STORE, f"{_STORE}_FILE"} & self.environment.keys():
+            own[_STORE] = f"sqlite:{self.directory / 'tokenservice.db'}"
+        if _LEDGER not in self.environment:
+            own[_LEDGER] = str(self.directory / "ledger.jsonl")
+        return own
 
     def _operator_key(self) -> dict[str, str]:
         if {_OPERATOR_KEY, f"{_OPERATOR_KEY}_FILE"} & self.environment.keys():
@@ -218,6 +256,11 @@ class Layout:
         withheld = {f"{name}{end}" for name in _SECRETS - set(secrets) for end in ("", "_FILE")}
         inherited = {k: v for k, v in self.environment.items() if k not in withheld}
         return Program(module, (sys.executable, "-m", module), inherited | own, is_ready)
+
+
+def _write(path: Path, content: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(content, encoding="utf-8")
 
 
 def _jwt_secret(environment: Mapping[str, str]) -> str:

@@ -17,8 +17,8 @@ class Call:
     """What authentication, policy and the ledger need to know of a call."""
 
     deadline: Deadline
-    client: ClientInfo = ClientInfo()
-    credentials: UnverifiedCredentials = UnverifiedCredentials()
+    client: ClientInfo = field(default_factory=ClientInfo)
+    credentials: UnverifiedCredentials = field(default_factory=UnverifiedCredentials)
     identities: tuple[str, ...] = ()
     """Names in the certificate that the connection proved; see serving.peers."""
     method: str = "POST"

@@ -7,7 +7,8 @@ Throttled          ← AbuseDetected
 InvalidArgument    ← ModelNotAllowed, CustomInstructionNotAllowed
 Aborted            ← IdempotencyKeyInUse
 FailedPrecondition ← IdempotencyKeyReused
-Unavailable        ← PolicyUnavailable (← SealedElsewhere, Unaccountable), UpstreamUnavailable, NotServing
+Unavailable        ← PolicyUnavailable (← SealedElsewhere, Unaccountable),
+                     UpstreamUnavailable, NotServing
 Internal           ← UpstreamMisconfigured
 """
 
