@@ -45,7 +45,7 @@ baseline: image ## Accept the present protos as the API that must not break
 	$(PROTOC) --include_imports -o proto/baseline.binpb $(PROTOS)
 
 constraints: $(VENV)/dev.stamp ## Pin what is installed now
-	$(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
+	$(BIN)/pip freeze --all --exclude-editable --exclude pip > constraints.txt
 
 clean: ## Remove what make made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .run
