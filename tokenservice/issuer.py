@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -16,12 +17,10 @@ from tokenservice.seal import BrokenSeal, Minted
 
 if TYPE_CHECKING:
     from serving.clock import Clock
-    from tokenservice.books import Books
-    from tokenservice.call import Call
     from tokenservice.deadline import Deadline
     from tokenservice.grant import Grant, TokenRequest
     from tokenservice.policy_port import Policy, Replay, Usage
-    from tokenservice.principal import Caller
+    from tokenservice.principal import Caller, Principal
     from tokenservice.seal import Sealer
     from tokenservice.token import EphemeralToken, Lifetime
 
@@ -48,6 +47,8 @@ class IssuedToken:
     lifetime: Lifetime
     usage: Usage
     decision_id: str
+    repeated: bool = False
+    """Whether an earlier request with the same id was charged for it, and this one was not."""
 
 
 class Issuer:
@@ -59,21 +60,16 @@ class Issuer:
         minter: Minter,
         sealer: Sealer,
         clock: Clock,
-        books: Books,
     ) -> None:
-        """Ask `policy`, make tokens with `minter`, leave them sealed by `sealer` for a repeat.
-
-        What becomes of a request is in `books`, whether or not its caller is still there.
-        """
+        """Ask `policy`, make tokens with `minter`, leave them sealed by `sealer` for a repeat."""
         self._policy = policy
         self._minter = minter
         self._sealer = sealer
         self._clock = clock
-        self._books = books
         self._at_work: set[asyncio.Task[IssuedToken]] = set()
 
     async def issue(
-        self, call: Call, caller: Caller, asked: TokenRequest, grant: Grant
+        self, caller: Caller, asked: TokenRequest, grant: Grant, deadline: Deadline
     ) -> IssuedToken:
         """Issue a token of `grant`, which is what `asked` is granted, or raise why not.
 
@@ -85,10 +81,9 @@ class Issuer:
             asked=asked,
             request_id=asked.request_id or uuid.uuid4().hex,
             owner=secrets.token_bytes(8),
-            fingerprint=grant.fingerprint,
+            fingerprint=_fingerprint(grant, caller.principal),
         )
-        self._books.require_room()
-        task = asyncio.create_task(self._accounted(call, attempt, grant))
+        task = asyncio.create_task(self._transact(attempt, grant, deadline))
         self._at_work.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
@@ -96,11 +91,6 @@ class Issuer:
     async def drain(self) -> None:
         """Wait for what has begun. Each of it ends by its own deadline."""
         await asyncio.gather(*self._at_work, return_exceptions=True)
-
-    async def _accounted(self, call: Call, attempt: Attempt, grant: Grant) -> IssuedToken:
-        with self._books.issue(call, attempt, grant) as account:
-            account.issued = issued = await self._transact(attempt, grant, call.deadline)
-            return issued
 
     async def _transact(self, attempt: Attempt, grant: Grant, deadline: Deadline) -> IssuedToken:
         lifetime = grant.lifetime(self._clock())
@@ -112,7 +102,7 @@ class Issuer:
             minted = Minted(token, lifetime)
             usage = await reservation.commit(
                 [lifetime.expires_at],
-                self._sealer.seal(minted, attempt.subject, attempt.request_id),
+                self._sealer.seal(minted, *_holder(attempt)),
                 lifetime.session_start_until,
             )
             return IssuedToken(token, lifetime, usage, reservation.decision_id)
@@ -121,7 +111,7 @@ class Issuer:
         self, replay: Replay, attempt: Attempt, grant: Grant, decision_id: str
     ) -> IssuedToken:
         try:
-            minted = self._sealer.open(replay.sealed_result, attempt.subject, attempt.request_id)
+            minted = self._sealer.open(replay.sealed_result, *_holder(attempt))
         except BrokenSeal as error:
             log.warning(
                 "repeat sealed under another key",
@@ -129,12 +119,25 @@ class Issuer:
                 hint="TOKENSERVICE_SEAL_KEY must be set, and the same for all replicas",
             )
             raise _sealed_elsewhere(grant) from error
-        return IssuedToken(minted.token, minted.lifetime, replay.usage, decision_id)
+        return IssuedToken(minted.token, minted.lifetime, replay.usage, decision_id, repeated=True)
 
     def _done(self, task: asyncio.Task[IssuedToken]) -> None:
         self._at_work.discard(task)
         if not task.cancelled():
             task.exception()  # seen, even where the caller has gone
+
+
+def _fingerprint(grant: Grant, principal: Principal) -> bytes:
+    """Return what a repeat must have in common: the grant, and the key that was proven."""
+    if not principal.key_thumbprint:
+        return grant.fingerprint
+    bound = grant.fingerprint + principal.key_thumbprint.encode()
+    return hashlib.sha256(bound).digest()[: len(grant.fingerprint)]
+
+
+def _holder(attempt: Attempt) -> tuple[str, str, str]:
+    """Return for whom a result is sealed: the user, the request, the key that was proven."""
+    return attempt.subject, attempt.request_id, attempt.caller.principal.key_thumbprint
 
 
 def _sealed_elsewhere(grant: Grant) -> SealedElsewhere:
