@@ -23,11 +23,9 @@ from policy.memory import MemoryStore
 from policy.operators import key as operator_key
 from policy.operators.service import OperatorService
 from policy.redis.checks import UnsafeStore, start_check
-from policy.redis.connect import RedisOptions, open_redis
 from policy.redis.store import RedisStore
 from policy.service import PolicyService
 from policy.settings import MIN_KEY_BYTES, PolicySettings
-from policy.store import StoreUnavailable
 from policy.v1 import policy_pb2_grpc
 from policy.watch import STORE, report_store, watch_store
 from serving.clock import steady_clock
@@ -35,8 +33,10 @@ from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.process import StartError, run
 from serving.pseudonym import Pseudonyms
+from serving.redis.connect import RedisOptions, open_redis
 from serving.server import grpc_server
 from serving.settings import SettingsError
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import SecretStr, field_validator, model_validator
 
 from policy.limits import Limits
-from policy.redis import connect as redis_connect
+from serving.redis import connect as redis_connect
 from serving.settings import CommaList, Settings, variable
 
 MIN_KEY_BYTES = 32

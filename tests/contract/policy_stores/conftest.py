@@ -14,12 +14,12 @@ from servers_cluster import ValkeyCluster, valkey_cluster
 from store_bench import LEASE, PATIENT, Bench, StillClock, shared_store
 
 from policy.memory import MemoryStore
-from policy.redis.connect import open_redis
+from serving.redis.connect import open_redis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from policy.redis.link import Client
+    from serving.redis.link import Client
 
 
 @pytest.fixture(scope="session")

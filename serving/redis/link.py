@@ -7,7 +7,7 @@ a script that the server does not know any more, which has changed nothing.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
@@ -18,16 +18,28 @@ from redis.exceptions import (
     TimeoutError as Late,
 )
 
-from policy.store import StoreUnavailable
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from policy.redis.scripts import Script
-
 T = TypeVar("T")
 U = TypeVar("U")
 Client = Redis | RedisCluster
+
+
+class Script(Protocol):
+    """A script, and the name under which a server keeps it."""
+
+    @property
+    def source(self) -> bytes:
+        """Its text."""
+        ...
+
+    @property
+    def sha(self) -> str:
+        """The SHA-1 of its text, in hex."""
+        ...
 
 
 class Link:

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from policy.redis.link import Client
+    from serving.redis.link import Client
 
 _PORT, _SENTINEL_PORT = 6379, 26379
 _TLS_OPTIONS = frozenset(
