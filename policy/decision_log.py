@@ -7,10 +7,8 @@ What is in the file is whole lines, also after a write that failed half way.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import stat
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from serving.process import StartError
+from serving.rotating import RotatingFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -195,73 +193,3 @@ class Stream:
 
     def close(self) -> None:
         """See Sink."""
-
-
-class RotatingFile:
-    """Lines to a file of our own, mode 0600, that makes room for itself."""
-
-    def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
-        """Append to `path`.
-
-        Raises:
-            StartError: It cannot be written, or another process does.
-
-        """
-        self._path, self._max_bytes, self._backups = path, max_bytes, backups
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = self._open()
-        except BlockingIOError as error:
-            raise StartError(f"cannot write {path}: another process does") from error
-        except OSError as error:
-            raise StartError(f"cannot write {path}: {error.strerror}") from error
-        self._size = os.fstat(self._descriptor).st_size
-
-    def write(self, line: bytes) -> None:
-        """See Sink."""
-        if self._size and self._size + len(line) > self._max_bytes:
-            self._rotate()
-        try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:
-            os.ftruncate(self._descriptor, self._size)  # no half line stays
-            raise
-        self._size += len(line)
-
-    def close(self) -> None:
-        """See Sink."""
-        os.close(self._descriptor)
-
-    def _rotate(self) -> None:
-        for number in range(self._backups - 1, 0, -1):
-            with suppress(FileNotFoundError):
-                self._backup(number).replace(self._backup(number + 1))
-        with suppress(FileNotFoundError):
-            if self._backups:
-                self._path.replace(self._backup(1))
-            else:
-                self._path.unlink()
-        full, self._descriptor = self._descriptor, self._open()
-        os.close(full)
-        self._size = os.fstat(self._descriptor).st_size
-
-    def _backup(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
-
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(self._path, flags, 0o600)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(0, "it is no regular file")  # noqa: TRY301 - closed below
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(descriptor, 0o600)
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                os.write(descriptor, b"\n")  # a machine went down half way through a line
-        except OSError:
-            os.close(descriptor)
-            raise
-        return descriptor
