@@ -12,9 +12,8 @@ from serving.stores import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from policy.redis.scripts import Script
     from serving.clock import Clock
-    from serving.redis.link import Link
+    from serving.redis.link import Link, Script
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,9 @@ a script that the server does not know any more, which has changed nothing.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
@@ -28,18 +30,21 @@ U = TypeVar("U")
 Client = Redis | RedisCluster
 
 
-class Script(Protocol):
+@dataclass(frozen=True, slots=True)
+class Script:
     """A script, and the name under which a server keeps it."""
 
-    @property
-    def source(self) -> bytes:
-        """Its text."""
-        ...
+    name: str
+    source: bytes
+    sha: str
 
-    @property
-    def sha(self) -> str:
-        """The SHA-1 of its text, in hex."""
-        ...
+    @classmethod
+    def of(cls, name: str, source: str) -> Script:
+        """Return the script of this text, whose first line must say which flags it has."""
+        if not source.startswith("#!lua"):
+            raise ValueError(f"{name}: the first line says which flags the script has")
+        text = source.encode()
+        return cls(name, text, hashlib.sha1(text, usedforsecurity=False).hexdigest())
 
 
 class Link:
