@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _DEV_TOKEN_SECONDS = 12 * 3600
 _JWT_SECRET = ("LIVE_API_JWT_SECRET", "LIVE_API_JWT_SECRET_FILE")  # handed on by `programs`
 _OPERATOR_KEY = "POLICY_OPERATOR_KEY"
+_REFLECTION = "true"  # who runs it here may ask what there is
 _SECRETS = frozenset(
     {
         "GEMINI_API_KEY",
@@ -145,6 +146,7 @@ class Layout:
                 "POLICY_STORE_URL",
                 _OPERATOR_KEY,
                 POLICY_LISTEN=self.policy_target,
+                GRPC_REFLECTION=_REFLECTION,
                 **self._operator_key(),
             ),
             self._program(
@@ -152,6 +154,7 @@ class Layout:
                 ready.serving(self.tokenservice_target, "tokenservice.v1.TokenService"),
                 "GEMINI_API_KEY",
                 "TOKENSERVICE_SEAL_KEY",
+                GRPC_REFLECTION=_REFLECTION,
                 TOKENSERVICE_LISTEN=f"{internal},{self.tokenservice_target}",
                 TOKENSERVICE_POLICY_TARGET=self.policy_target,
                 LIVE_API_JWT_SECRET=self.jwt_secret,

@@ -10,12 +10,14 @@ from typing import NoReturn
 
 from google.genai import errors as genai_errors
 
+from serving.certificates import open_certificates
 from serving.channel import open_channel
 from serving.clock import steady_clock
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.process import run
 from serving.server import grpc_server
+from serving.tls import server_credentials
 from tokenservice.admission import Admission
 from tokenservice.authenticate import Authenticator
 from tokenservice.gemini import GeminiMinter, gemini_client
@@ -42,7 +44,12 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
     clock = steady_clock()
     health = HealthBoard([SERVICE], [POLICY, GEMINI])
     async with AsyncExitStack() as stack:
-        channel = await stack.enter_async_context(open_channel(settings.policy_target))
+        certificates = open_certificates(settings.tls_files)
+        channel = await stack.enter_async_context(
+            open_channel(
+                settings.policy_target, certificates, server_name=settings.policy_server_name
+            )
+        )
         client = await stack.enter_async_context(gemini_client(settings.gemini))
         minter = GeminiMinter(client, settings.gemini)
         policy = PolicyClient(channel, timeout=settings.policy_timeout_ms / 1000)
@@ -77,6 +84,10 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
                 services=[SERVICE],
                 interceptors=[RequestInterceptor(_UNTRACED)],
                 grace=settings.drain_seconds,
+                credentials=server_credentials(
+                    certificates, require_client=settings.tls_client_auth == "required"
+                ),
+                reflected=settings.grpc_reflection,
             )
         )
         async with asyncio.TaskGroup() as watchers:

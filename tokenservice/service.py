@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from serving.errors import PermissionDenied
 from serving.health import SERVING
+from serving.peers import peer_of
 from tokenservice import wire
 from tokenservice.deadline import Deadline
 from tokenservice.errors import NotServing
@@ -106,7 +107,7 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
             authorization=tuple(str(v) for k, v in metadata if k == "authorization"),
             api_key=tuple(str(v) for k, v in metadata if k == "x-api-key"),
         )
-        client = self._trusted_peers.client_info(context.peer(), metadata)
+        client = self._trusted_peers.client_info(peer_of(context), metadata)
         return await self._admission.caller(credentials, client, deadline)
 
     def _deadline_of(self, context: Context) -> Deadline:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import cached_property
+from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import Literal, Self
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
 
+from serving import plaintext
+from serving.certificates import CertificateFiles, certificate_files
 from serving.settings import CommaList, Settings, variable
 from tokenservice.authenticate import MIN_SECRET_BYTES
 from tokenservice.client_info import TrustedPeers
 from tokenservice.gemini import GeminiOptions
-from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms
-from tokenservice.models import Catalogue, catalogue
+from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms, plain_text
+from tokenservice.models import Catalogue, ModelsFileError, catalogue, known_models
 from tokenservice.seal import KEY_BYTES
 
 _MAX_LIFETIME_MINUTES = 20 * 60 - 1  # Gemini refuses 20 hours and more
@@ -25,10 +29,19 @@ class TokenServiceSettings(Settings):
     listen: CommaList = variable(
         "TOKENSERVICE_LISTEN", ("unix:.run/tokenservice.sock", "127.0.0.1:50051"), min_length=1
     )
+    tls_cert_file: Path | None = variable("TOKENSERVICE_TLS_CERT_FILE", None)
+    tls_key_file: Path | None = variable("TOKENSERVICE_TLS_KEY_FILE", None)
+    tls_ca_file: Path | None = variable("TOKENSERVICE_TLS_CA_FILE", None)
+    tls_client_auth: Literal["required", "none"] = variable(
+        "TOKENSERVICE_TLS_CLIENT_AUTH", "required"
+    )
+    allow_plaintext: bool = variable("TOKENSERVICE_ALLOW_PLAINTEXT", False)  # noqa: FBT003 - a default
     trusted_peers: CommaList = variable("TOKENSERVICE_TRUSTED_PEERS", ("unix",))
     policy_target: str = variable(
         "TOKENSERVICE_POLICY_TARGET", "unix:.run/policy.sock", min_length=1
     )
+    policy_server_name: str | None = variable("TOKENSERVICE_POLICY_SERVER_NAME", None, min_length=1)
+    """What policy's certificate is for, where that is not the target's host."""
     policy_timeout_ms: int = variable("TOKENSERVICE_POLICY_TIMEOUT_MS", 500, ge=10, le=10_000)
     deadline_ms: int = variable("TOKENSERVICE_DEADLINE_MS", 8_000, ge=1_000, le=25_000)
     seal_key: SecretStr | None = variable("TOKENSERVICE_SEAL_KEY", None)
@@ -58,6 +71,7 @@ class TokenServiceSettings(Settings):
         ("gemini-3.8-live", "gemini-3.8-live-extended-thinking"),
         min_length=1,
     )
+    models_file: Path | None = variable("LIVE_API_MODELS_FILE", None)
     custom_instructions: bool = variable("LIVE_API_ALLOW_CUSTOM_INSTRUCTIONS", False)  # noqa: FBT003 - a default
     default_instruction: str = variable(
         "LIVE_API_DEFAULT_SYSTEM_INSTRUCTION",
@@ -79,12 +93,35 @@ class TokenServiceSettings(Settings):
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes")
         return value
 
+    @field_validator("default_instruction")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        return plain_text(value)
+
     @field_validator("seal_key")
     @classmethod
     def _a_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(_decoded(value)) != KEY_BYTES:
             raise ValueError(f"must be {KEY_BYTES} bytes in base64")
         return value
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        tls = self.tls_files
+        if self.allow_plaintext:
+            return self
+        unless = "or TOKENSERVICE_ALLOW_PLAINTEXT=true"
+        if tls is None:
+            unless_tls = f"set TOKENSERVICE_TLS_CERT_FILE, {unless}"
+            plaintext.refuse("TOKENSERVICE_LISTEN", self.listen, unless=unless_tls)
+            plaintext.refuse("TOKENSERVICE_POLICY_TARGET", [self.policy_target], unless=unless_tls)
+        url = self.gemini_base_url or ""
+        if url.startswith("http:") and not plaintext.is_local_url(url):
+            raise ValueError(
+                "GOOGLE_GEMINI_BASE_URL: is plaintext and leaves this machine: "
+                f"write https://, {unless}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -95,6 +132,15 @@ class TokenServiceSettings(Settings):
             )
         self.catalogue  # noqa: B018 - raises if the models contradict each other
         return self
+
+    @property
+    def tls_files(self) -> CertificateFiles | None:
+        """Between services: a certificate, its key, and the authorities that are trusted."""
+        return certificate_files(
+            ("TOKENSERVICE_TLS_CERT_FILE", self.tls_cert_file),
+            ("TOKENSERVICE_TLS_KEY_FILE", self.tls_key_file),
+            ("TOKENSERVICE_TLS_CA_FILE", self.tls_ca_file),
+        )
 
     @property
     def peers(self) -> TrustedPeers:
@@ -130,11 +176,14 @@ class TokenServiceSettings(Settings):
         """The key to seal with, if one is set."""
         return _decoded(self.seal_key) if self.seal_key else None
 
-    @property
+    @cached_property
     def catalogue(self) -> Catalogue:
-        """The allowed models."""
+        """The allowed models, by the file of models as it was at the start."""
         try:
-            return catalogue(self.allowed_models, self.default_model)
+            known = known_models(self.models_file)
+            return catalogue(self.allowed_models, self.default_model, known)
+        except ModelsFileError as error:
+            raise ValueError(f"LIVE_API_MODELS_FILE: {error}") from error
         except ValidationError as error:
             raise ValueError(
                 "LIVE_API_ALLOWED_MODELS: has a name that no model can have"
