@@ -1,13 +1,14 @@
 """The outcomes of issuing that are not a token, beyond those of `serving.errors`.
 
 Unauthenticated    ← WrongCredentials
-PermissionDenied   ← AddressBlocked, UserBlocked
+PermissionDenied   ← AddressBlocked, UserBlocked, SubjectDenied
 QuotaExceeded      ← RateLimitExceeded
 Throttled          ← AbuseDetected
 InvalidArgument    ← ModelNotAllowed, CustomInstructionNotAllowed
 Aborted            ← IdempotencyKeyInUse
 FailedPrecondition ← IdempotencyKeyReused
-Unavailable        ← PolicyUnavailable (← SealedElsewhere), UpstreamUnavailable, NotServing
+Unavailable        ← PolicyUnavailable, UpstreamUnavailable, NotServing
+PolicyUnavailable  ← SealedElsewhere, IdentityUnavailable
 Internal           ← UpstreamMisconfigured
 """
 
@@ -41,6 +42,13 @@ class UserBlocked(errors.PermissionDenied):
 
     reason = "USER_BLOCKED"
     message = "This user is blocked."
+
+
+class SubjectDenied(errors.PermissionDenied):
+    """An operator has ended what the principal may: no policy's block, and no waiting."""
+
+    reason = UserBlocked.reason
+    message = "This user may not use the service any more."
 
 
 class AbuseDetected(errors.Throttled):
@@ -101,6 +109,12 @@ class SealedElsewhere(PolicyUnavailable):
         "This request was answered before, by a server whose answer this one cannot read. "
         "Repeat it later, or with a new idempotency key."
     )
+
+
+class IdentityUnavailable(PolicyUnavailable):
+    """It cannot be told who may still: no decision, no token."""
+
+    message = "Tokens cannot be issued now: it cannot be told who may have one."
 
 
 class UpstreamUnavailable(errors.Unavailable):
