@@ -16,8 +16,7 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
+from serving.losses import Losses
 from serving.rotating import RotatingFile
 
 if TYPE_CHECKING:
@@ -25,12 +24,9 @@ if TYPE_CHECKING:
 
     from policy.record import Entry, Recorder
 
-log = structlog.get_logger(__name__)
-
 STDOUT = "stdout"
 _CAPACITY = 10_000
 """Entries that wait: some megabytes, and seconds of a busy sidecar."""
-_SAY_SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 
 
@@ -95,7 +91,7 @@ class DecisionLog:
         """Write to `sink`, which is closed in the end; let `capacity` entries wait for it."""
         self._sink = sink
         self._queue: Queue[Entry | None] = Queue(capacity)
-        self._losses = _Losses(clock)
+        self._losses = Losses("decision log", "entries", clock)
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._thread.start()
 
@@ -131,48 +127,6 @@ class DecisionLog:
                 self._losses.none()
             finally:
                 self._queue.task_done()
-
-
-class _Losses:
-    """Counts what was dropped; speaks of it at most once a minute, and when it is over."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._count = 0
-        self._said_at = float("-inf")
-        self._said = False
-
-    def add(self, cause: str, count: int = 1) -> None:
-        with self._lock:
-            self._count += count
-            dropped, due = self._count, self._due()
-            self._said = self._said or due
-        if due:
-            log.warning("decision log drops entries", dropped=dropped, cause=cause)
-
-    def none(self) -> None:
-        """Note that an entry was kept."""
-        if not self._count:
-            return
-        with self._lock:
-            if not self._said and not self._due():
-                return
-            dropped, self._count, self._said = self._count, 0, False
-        log.info("decision log keeps entries again", dropped=dropped)
-
-    def end(self) -> None:
-        with self._lock:
-            dropped, self._count = self._count, 0
-        if dropped:
-            log.warning("decision log ends", dropped=dropped)
-
-    def _due(self) -> bool:
-        now = self._clock()
-        if now - self._said_at < _SAY_SECONDS:
-            return False
-        self._said_at = now
-        return True
 
 
 class Stream:
