@@ -46,6 +46,8 @@ class IssuedToken:
     lifetime: Lifetime
     usage: Usage
     decision_id: str
+    repeated: bool = False
+    """Whether an earlier request with the same id was charged for it, and this one was not."""
 
 
 class Issuer:
@@ -116,7 +118,7 @@ class Issuer:
                 hint="TOKENSERVICE_SEAL_KEY must be set, and the same for all replicas",
             )
             raise _sealed_elsewhere(grant) from error
-        return IssuedToken(minted.token, minted.lifetime, replay.usage, decision_id)
+        return IssuedToken(minted.token, minted.lifetime, replay.usage, decision_id, repeated=True)
 
     def _done(self, task: asyncio.Task[IssuedToken]) -> None:
         self._at_work.discard(task)
