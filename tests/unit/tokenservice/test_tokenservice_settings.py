@@ -158,3 +158,39 @@ def test_a_file_that_holds_no_secret_stops_the_start(
 def test_secrets_are_not_shown() -> None:
     """The settings can be printed."""
     assert SECRET not in repr(load(TokenServiceSettings))
+
+
+def test_a_file_of_models_is_used_as_it_was_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its aliases and modalities are in force, and a later edit changes nothing."""
+    file = tmp_path / "models.json"
+    file.write_text('{"models": [{"name": "new", "aliases": [{"name": "gemini-3.8-live"}]}]}')
+    monkeypatch.setenv("LIVE_API_MODELS_FILE", str(file))
+    monkeypatch.setenv("LIVE_API_ALLOWED_MODELS", "new")
+    settings = load(TokenServiceSettings)
+    file.write_text("{")
+    assert settings.terms.catalogue.default.name == "new"
+    assert settings.terms.catalogue.aliases == {"gemini-3.8-live": "new"}
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"models": []}'])
+def test_a_file_of_models_that_is_none_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    """One line names the variable and the problem."""
+    file = tmp_path / "models.json"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("LIVE_API_MODELS_FILE", str(file))
+    with pytest.raises(SettingsError, match=r"\ALIVE_API_MODELS_FILE: [^\n]+\Z"):
+        load(TokenServiceSettings)
+
+
+def test_a_default_instruction_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no caller may send, no operator locks by mistake; composed as a caller's is."""
+    monkeypatch.setenv("LIVE_API_DEFAULT_SYSTEM_INSTRUCTION", "cafe\u0301")
+    assert load(TokenServiceSettings).terms.default_instruction == "caf\u00e9"
+    monkeypatch.setenv("LIVE_API_DEFAULT_SYSTEM_INSTRUCTION", "a\x1b[31m")
+    with pytest.raises(SettingsError, match="LIVE_API_DEFAULT_SYSTEM_INSTRUCTION: must be text"):
+        load(TokenServiceSettings)
