@@ -74,7 +74,7 @@ class Denial:
         return self.until if self.lifted_at is None else self.lifted_at
 
 
-Record = TypeVar("Record", ApiKey, Denial)
+Record = TypeVar("Record", bound=ApiKey | Denial)
 
 
 def packed(record: ApiKey | Denial, keyring: Keyring) -> bytes:

@@ -38,6 +38,10 @@ class Registry:
         """Change `rows`, sealed by `keyring`."""
         self._rows, self._keyring, self._clock = rows, keyring, clock
 
+    def pseudonym(self, subject: str) -> str:
+        """Return what a subject is called where it is not to be read."""
+        return self._keyring.pseudonyms.user(subject)
+
     async def create_key(
         self,
         owner: str,
@@ -104,7 +108,7 @@ class Registry:
         await self._purge()
         now = self._clock()
         denial = Denial(
-            user=self._keyring.pseudonyms.user(subject),
+            user=self.pseudonym(subject),
             reason=reason,
             denied_at=now,
             denied_by=actor,
@@ -117,7 +121,7 @@ class Registry:
 
     async def allow(self, subject: str, *, actor: str) -> bool:
         """Let a user again; return whether it was denied."""
-        user = self._keyring.pseudonyms.user(subject)
+        user = self.pseudonym(subject)
         while True:
             before = (await self._rows.read()).denials.get(user)
             if before is None:
