@@ -135,19 +135,26 @@ class Link:
 
     async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """Read values, in as many round trips as there are servers."""
+        return await self.run_all([("GET", key) for key in keys])
+
+    async def run_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run commands that do not depend on each other, in as many round trips as servers.
+
+        The first that fails is raised, once all have run.
+        """
         await self._ready()
         pipe = (
             self.client.pipeline()
             if isinstance(self.client, RedisCluster)
             else self.client.pipeline(transaction=False)
         )
-        for key in keys:
-            pipe.execute_command("GET", key)
-        values = await pipe.execute(raise_on_error=False)
-        for value in values:
-            if isinstance(value, Exception):
-                raise value
-        return list(values)
+        for command in commands:
+            pipe.execute_command(*command)
+        answers = await pipe.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return list(answers)
 
     async def primaries(self) -> list[Any]:
         """Return what takes `execute_command` for each server that is written to."""
