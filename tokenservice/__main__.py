@@ -21,6 +21,7 @@ from serving.tls import server_credentials
 from tokenservice.admission import Admission
 from tokenservice.authenticate import Authenticator
 from tokenservice.gemini import GeminiMinter, gemini_client
+from tokenservice.identity.trust import open_bearers
 from tokenservice.issuer import Issuer
 from tokenservice.policy_client import PolicyClient
 from tokenservice.seal import KEY_BYTES, Sealer
@@ -57,13 +58,8 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
         sealer = Sealer(settings.seal_key_bytes or secrets.token_bytes(KEY_BYTES))
         issuer = Issuer(policy, ReportingMinter(minter, health), sealer, clock)
         stack.push_async_callback(issuer.drain)
-        authenticator = Authenticator(
-            settings.jwt_secret.get_secret_value().encode(),
-            clock,
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
-            tier_claim=settings.jwt_tier_claim,
-        )
+        bearers = await stack.enter_async_context(open_bearers(settings.trust, clock))
+        authenticator = Authenticator(bearers.verifier)
         service = TokenService(
             admission=Admission(authenticator, settings.terms, policy),
             trusted_peers=settings.peers,
@@ -92,6 +88,7 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
         )
         async with asyncio.TaskGroup() as watchers:
             watching = (
+                watchers.create_task(bearers.watch()),
                 watchers.create_task(watch_policy(channel, health)),
                 watchers.create_task(watch_gemini(minter, health, settings.gemini_probe_seconds)),
             )

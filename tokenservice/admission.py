@@ -40,7 +40,7 @@ class Admission:
 
         """
         try:
-            return Caller(self._authenticator.authenticate(credentials), client)
+            return Caller(await self._authenticator.authenticate(credentials), client)
         except WrongCredentials as error:
             fingerprint = credentials.fingerprint
             _name(error, await self._policy.report_credentials(client, fingerprint, deadline))

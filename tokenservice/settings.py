@@ -13,10 +13,11 @@ from pydantic import SecretStr, ValidationError, field_validator, model_validato
 from serving import plaintext
 from serving.certificates import CertificateFiles, certificate_files
 from serving.settings import CommaList, Settings, variable
-from tokenservice.authenticate import MIN_SECRET_BYTES
 from tokenservice.client_info import TrustedPeers
 from tokenservice.gemini import GeminiOptions
 from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms, plain_text
+from tokenservice.identity.issuers import MIN_SECRET_BYTES, read_issuers
+from tokenservice.identity.trust import Trust
 from tokenservice.models import Catalogue, ModelsFileError, catalogue, known_models
 from tokenservice.seal import KEY_BYTES
 
@@ -46,7 +47,10 @@ class TokenServiceSettings(Settings):
     deadline_ms: int = variable("TOKENSERVICE_DEADLINE_MS", 8_000, ge=1_000, le=25_000)
     seal_key: SecretStr | None = variable("TOKENSERVICE_SEAL_KEY", None)
 
-    jwt_secret: SecretStr = variable("LIVE_API_JWT_SECRET")
+    issuers_json: SecretStr | None = variable("TOKENSERVICE_ISSUERS", None)
+    jwks_refresh_seconds: int = variable("TOKENSERVICE_JWKS_REFRESH_SECONDS", 300, ge=10, le=86_400)
+    jwks_stale_seconds: int = variable("TOKENSERVICE_JWKS_STALE_SECONDS", 86_400, ge=60, le=604_800)
+    jwt_secret: SecretStr | None = variable("LIVE_API_JWT_SECRET", None)
     jwt_issuer: str | None = variable("LIVE_API_JWT_ISSUER", None)
     jwt_audience: str | None = variable("LIVE_API_JWT_AUDIENCE", None)
     jwt_tier_claim: str = variable("LIVE_API_JWT_TIER_CLAIM", "tier", min_length=1)
@@ -88,8 +92,8 @@ class TokenServiceSettings(Settings):
 
     @field_validator("jwt_secret")
     @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes")
         return value
 
@@ -123,8 +127,24 @@ class TokenServiceSettings(Settings):
             )
         return self
 
+    @field_validator("issuers_json")
+    @classmethod
+    def _issuers(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            read_issuers(value.get_secret_value())
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.jwt_secret is None and self.issuers_json is None:
+            raise ValueError("LIVE_API_JWT_SECRET: must be set, or else TOKENSERVICE_ISSUERS")
+        if self.jwt_issuer in {each.issuer for each in self.trust.issuers}:
+            raise ValueError("LIVE_API_JWT_ISSUER: is one of TOKENSERVICE_ISSUERS as well")
+        if self.jwks_stale_seconds < self.jwks_refresh_seconds:
+            raise ValueError(
+                "TOKENSERVICE_JWKS_STALE_SECONDS: "
+                "must not be less than TOKENSERVICE_JWKS_REFRESH_SECONDS"
+            )
         if self.duration_minutes > self.max_duration_minutes:
             raise ValueError(
                 "LIVE_API_TOKEN_DURATION_MINUTES: "
@@ -140,6 +160,20 @@ class TokenServiceSettings(Settings):
             ("TOKENSERVICE_TLS_CERT_FILE", self.tls_cert_file),
             ("TOKENSERVICE_TLS_KEY_FILE", self.tls_key_file),
             ("TOKENSERVICE_TLS_CA_FILE", self.tls_ca_file),
+        )
+
+    @property
+    def trust(self) -> Trust:
+        """Whom we trust to say who calls."""
+        issuers, secret = self.issuers_json, self.jwt_secret
+        return Trust(
+            issuers=read_issuers(issuers.get_secret_value()) if issuers else (),
+            secret=secret.get_secret_value().encode() if secret else None,
+            required_issuer=self.jwt_issuer,
+            required_audience=self.jwt_audience,
+            tier_claim=self.jwt_tier_claim,
+            refresh_seconds=self.jwks_refresh_seconds,
+            stale_seconds=self.jwks_stale_seconds,
         )
 
     @property

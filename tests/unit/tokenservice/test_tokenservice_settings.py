@@ -114,11 +114,16 @@ def test_the_peers_that_are_trusted_are_configured(
     assert (peers.client_info("ipv4:127.0.0.1:5", said).address == "192.0.2.1") is loopback
 
 
-@pytest.mark.parametrize("name", ["LIVE_API_JWT_SECRET", "GEMINI_API_KEY"])
-def test_a_missing_secret_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "name, told",
+    [("LIVE_API_JWT_SECRET", ", or else TOKENSERVICE_ISSUERS"), ("GEMINI_API_KEY", "")],
+)
+def test_a_missing_secret_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
     """What has no default has to be set."""
     monkeypatch.delenv(name)
-    with pytest.raises(SettingsError, match=f"^{name}: must be set$"):
+    with pytest.raises(SettingsError, match=f"^{name}: must be set{told}$"):
         load(TokenServiceSettings)
 
 
@@ -128,8 +133,7 @@ def test_a_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     file.write_text(f"{SECRET} from a file\n")
     monkeypatch.delenv("LIVE_API_JWT_SECRET")
     monkeypatch.setenv("LIVE_API_JWT_SECRET_FILE", str(file))
-    settings = load(TokenServiceSettings)
-    assert settings.jwt_secret.get_secret_value() == f"{SECRET} from a file"
+    assert load(TokenServiceSettings).trust.secret == f"{SECRET} from a file".encode()
 
 
 def test_a_secret_in_two_places_stops_the_start(
