@@ -1,6 +1,6 @@
 """The outcomes of issuing that are not a token, beyond those of `serving.errors`.
 
-Unauthenticated    ← WrongCredentials
+Unauthenticated    ← WrongCredentials, BadProof
 PermissionDenied   ← AddressBlocked, UserBlocked, SubjectDenied
 QuotaExceeded      ← RateLimitExceeded
 Throttled          ← AbuseDetected
@@ -28,6 +28,15 @@ class WrongCredentials(errors.Unauthenticated):
     Not among them: none at all, and a token of ours at the wrong time. An office
     full of stale tabs must not be taken for somebody who guesses.
     """
+
+
+class BadProof(errors.Unauthenticated):
+    """A proof of possession that proves nothing, or none where there must be one.
+
+    Not among WrongCredentials: a client whose clock is wrong has nothing else.
+    """
+
+    message = "The DPoP proof is not valid."
 
 
 class AddressBlocked(errors.PermissionDenied):

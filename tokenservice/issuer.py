@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tokenservice.deadline import Deadline
     from tokenservice.grant import Grant, TokenRequest
     from tokenservice.policy_port import Policy, Replay, Usage
-    from tokenservice.principal import Caller
+    from tokenservice.principal import Caller, Principal
     from tokenservice.seal import Sealer
     from tokenservice.token import EphemeralToken, Lifetime
 
@@ -80,7 +81,7 @@ class Issuer:
             asked=asked,
             request_id=asked.request_id or uuid.uuid4().hex,
             owner=secrets.token_bytes(8),
-            fingerprint=grant.fingerprint,
+            fingerprint=_fingerprint(grant, caller.principal),
         )
         task = asyncio.create_task(self._transact(attempt, grant, deadline))
         self._at_work.add(task)
@@ -101,7 +102,7 @@ class Issuer:
             minted = Minted(token, lifetime)
             usage = await reservation.commit(
                 [lifetime.expires_at],
-                self._sealer.seal(minted, attempt.subject, attempt.request_id),
+                self._sealer.seal(minted, *_holder(attempt)),
                 lifetime.session_start_until,
             )
             return IssuedToken(token, lifetime, usage, reservation.decision_id)
@@ -110,7 +111,7 @@ class Issuer:
         self, replay: Replay, attempt: Attempt, grant: Grant, decision_id: str
     ) -> IssuedToken:
         try:
-            minted = self._sealer.open(replay.sealed_result, attempt.subject, attempt.request_id)
+            minted = self._sealer.open(replay.sealed_result, *_holder(attempt))
         except BrokenSeal as error:
             log.warning(
                 "repeat sealed under another key",
@@ -124,6 +125,19 @@ class Issuer:
         self._at_work.discard(task)
         if not task.cancelled():
             task.exception()  # seen, even where the caller has gone
+
+
+def _fingerprint(grant: Grant, principal: Principal) -> bytes:
+    """Return what a repeat must have in common: the grant, and the key that was proven."""
+    if not principal.key_thumbprint:
+        return grant.fingerprint
+    bound = grant.fingerprint + principal.key_thumbprint.encode()
+    return hashlib.sha256(bound).digest()[: len(grant.fingerprint)]
+
+
+def _holder(attempt: Attempt) -> tuple[str, str, str]:
+    """Return for whom a result is sealed: the user, the request, the key that was proven."""
+    return attempt.subject, attempt.request_id, attempt.caller.principal.key_thumbprint
 
 
 def _sealed_elsewhere(grant: Grant) -> SealedElsewhere:
