@@ -59,8 +59,7 @@ class Directory:
         # What a key that is unknown is compared with: it takes the same time, and never fits.
         self._nobody = keyring.digest("")
 
-    @property
-    def fresh(self) -> bool:
+    def is_fresh(self) -> bool:
         """Whether it may be judged by what is known."""
         return self._heard_at is not None and self._clock() - self._heard_at <= self._stale_ms
 
@@ -118,7 +117,7 @@ class Directory:
             raise SubjectDenied
 
     def _ensure_fresh(self) -> None:
-        if not self.fresh:
+        if not self.is_fresh():
             raise IdentityUnavailable
 
     def _take(self, content: Content) -> None:
@@ -164,7 +163,9 @@ class Directory:
 class NoDirectory:
     """Where no store is set: nobody has an API key, and nobody is denied."""
 
-    fresh = True
+    def is_fresh(self) -> bool:
+        """See Directory."""
+        return True
 
     async def refresh(self) -> None:
         """See Directory."""

@@ -40,7 +40,7 @@ async def report_directory(
         await directory.refresh()
     except StoreUnavailable as error:
         cause = str(error)
-    state = SERVING if directory.fresh else UNAVAILABLE
+    state = SERVING if directory.is_fresh() else UNAVAILABLE
     if await board.report(IDENTITY, state) or before not in {None, cause}:
         tell = log.info if state == SERVING and not cause else log.warning
         tell("dependency", name=IDENTITY, state=state, **({"cause": cause} if cause else {}))
