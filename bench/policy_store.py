@@ -26,16 +26,16 @@ from policy.account import Sealed
 from policy.decisions import Attempt, Refused, Reserved
 from policy.limits import HOUR_MS, Limits
 from policy.memory import MemoryStore
-from policy.redis.connect import RedisOptions, open_redis
 from policy.redis.runner import wall_clock
 from policy.redis.store import RedisStore
 from policy.tries import Memory
+from serving.redis.connect import RedisOptions, open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from policy.redis.link import Client
     from policy.store import Store
+    from serving.redis.link import Client
 
 _ROUNDS, _CALLS, _AT_ONCE = 5, 1_920, 32
 _WIDE = Limits(tokens_per_hour=1_000, tokens_per_day=1_000, cooldown_ms=0)

@@ -8,6 +8,7 @@ from gateway import http_server
 from gateway.app import make_app
 from gateway.settings import GatewaySettings
 from serving import process
+from serving.certificates import open_certificates
 from serving.channel import open_channel
 
 log = structlog.get_logger(__name__)
@@ -16,10 +17,19 @@ log = structlog.get_logger(__name__)
 async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """Serve until `stop`, then drain."""
     listener = http_server.listen(settings.host, settings.port)
-    async with open_channel(settings.tokenservice_target) as channel:
+    certificates, https = map(open_certificates, (settings.tls_files, settings.https_files))
+    async with open_channel(
+        settings.tokenservice_target, certificates, server_name=settings.tokenservice_server_name
+    ) as channel:
         host, port, *_ = listener.getsockname()
-        log.info("serving", address=f"{host}:{port}", target=settings.tokenservice_target)
-        await http_server.serve(make_app(settings, channel), listener, settings, stop)
+        log.info(
+            "serving",
+            address=f"{host}:{port}",
+            target=settings.tokenservice_target,
+            https=https is not None,
+        )
+        app = make_app(settings, channel)
+        await http_server.serve(app, listener, settings, stop, https=https)
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from starlette.types import ASGIApp
 
 from gateway.http_protocol import HttpProtocol
 from gateway.settings import GatewaySettings
+from serving.certificates import Certificates
 from serving.process import StartError
+from serving.tls import https_context
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -33,9 +35,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    app: ASGIApp, listener: socket.socket, settings: GatewaySettings, stop: asyncio.Event
+    app: ASGIApp,
+    listener: socket.socket,
+    settings: GatewaySettings,
+    stop: asyncio.Event,
+    *,
+    https: Certificates | None = None,
 ) -> None:
-    """Serve until `stop`, then let what is under way end, for as long as the drain may take."""
+    """Serve until `stop`, then let what is under way end, for as long as the drain may take.
+
+    With `https` over TLS, else in plaintext.
+    """
     config = uvicorn.Config(
         app,
         http=HttpProtocol,
@@ -47,6 +57,7 @@ async def serve(
         log_config=None,
         proxy_headers=False,
         server_header=False,
+        ssl_context_factory=(lambda _config, _default: https_context(https)) if https else None,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )

@@ -1,8 +1,13 @@
 """What can be configured in the gateway."""
 
-from pydantic import field_validator
+from pathlib import Path
+from typing import Self
 
+from pydantic import field_validator, model_validator
+
+from serving import plaintext
 from serving.addresses import Networks
+from serving.certificates import CertificateFiles, certificate_files
 from serving.settings import CommaList, Settings, variable
 
 
@@ -12,10 +17,24 @@ class GatewaySettings(Settings):
     host: str = variable("GATEWAY_HOST", "127.0.0.1", min_length=1)
     port: int = variable("GATEWAY_PORT", 8080, ge=0, le=65535)
     """0: any that is free."""
+    https_cert_file: Path | None = variable("GATEWAY_HTTPS_CERT_FILE", None)
+    https_key_file: Path | None = variable("GATEWAY_HTTPS_KEY_FILE", None)
+    https_client_ca_file: Path | None = variable("GATEWAY_HTTPS_CLIENT_CA_FILE", None)
+    """Whose certificates HTTPS clients must have; None: they need none."""
+    tls_cert_file: Path | None = variable("GATEWAY_TLS_CERT_FILE", None)
+    tls_key_file: Path | None = variable("GATEWAY_TLS_KEY_FILE", None)
+    tls_ca_file: Path | None = variable("GATEWAY_TLS_CA_FILE", None)
+    allow_plaintext: bool = variable("GATEWAY_ALLOW_PLAINTEXT", False)  # noqa: FBT003 - a default
+    foreign_secrets = ("GEMINI_API_KEY",)
+
     tokenservice_target: str = variable(
         "GATEWAY_TOKENSERVICE_TARGET", "unix:.run/tokenservice.sock", min_length=1
     )
     """A gRPC target: `unix:` and a path, or `host:port`."""
+    tokenservice_server_name: str | None = variable(
+        "GATEWAY_TOKENSERVICE_SERVER_NAME", None, min_length=1
+    )
+    """What tokenservice's certificate is for, where that is not the target's host."""
     rpc_timeout_ms: int = variable("GATEWAY_RPC_TIMEOUT_MS", 10_000, ge=1, le=600_000)
     body_timeout_ms: int = variable("GATEWAY_BODY_TIMEOUT_MS", 10_000, ge=1, le=600_000)
     max_body_bytes: int = variable("GATEWAY_MAX_BODY_BYTES", 65_536, ge=1, le=262_144)
@@ -29,6 +48,44 @@ class GatewaySettings(Settings):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Networks(value)
         return value
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        tls, https = self.tls_files, self.https_files
+        if self.allow_plaintext:
+            return self
+        unless = "or GATEWAY_ALLOW_PLAINTEXT=true"
+        if https is None and not plaintext.is_loopback(self.host):
+            raise ValueError(
+                "GATEWAY_HOST: is plaintext and leaves this machine: "
+                f"set GATEWAY_HTTPS_CERT_FILE, {unless}"
+            )
+        if tls is None:
+            plaintext.refuse(
+                "GATEWAY_TOKENSERVICE_TARGET",
+                [self.tokenservice_target],
+                unless=f"set GATEWAY_TLS_CERT_FILE, {unless}",
+            )
+        return self
+
+    @property
+    def tls_files(self) -> CertificateFiles | None:
+        """Between services: a certificate, its key, and the authorities that are trusted."""
+        return certificate_files(
+            ("GATEWAY_TLS_CERT_FILE", self.tls_cert_file),
+            ("GATEWAY_TLS_KEY_FILE", self.tls_key_file),
+            ("GATEWAY_TLS_CA_FILE", self.tls_ca_file),
+        )
+
+    @property
+    def https_files(self) -> CertificateFiles | None:
+        """What browsers see."""
+        return certificate_files(
+            ("GATEWAY_HTTPS_CERT_FILE", self.https_cert_file),
+            ("GATEWAY_HTTPS_KEY_FILE", self.https_key_file),
+            ("GATEWAY_HTTPS_CLIENT_CA_FILE", self.https_client_ca_file),
+            ca_optional=True,
+        )
 
     @property
     def proxies(self) -> Networks:

@@ -23,20 +23,23 @@ from policy.memory import MemoryStore
 from policy.operators import key as operator_key
 from policy.operators.service import OperatorService
 from policy.redis.checks import UnsafeStore, start_check
-from policy.redis.connect import RedisOptions, open_redis
 from policy.redis.store import RedisStore
 from policy.service import PolicyService
 from policy.settings import MIN_KEY_BYTES, PolicySettings
-from policy.store import StoreUnavailable
 from policy.v1 import policy_pb2_grpc
 from policy.watch import STORE, report_store, watch_store
+from serving.callers import CallersInterceptor
+from serving.certificates import open_certificates
 from serving.clock import steady_clock
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.process import StartError, run
 from serving.pseudonym import Pseudonyms
+from serving.redis.connect import RedisOptions, open_redis
 from serving.server import grpc_server
 from serving.settings import SettingsError
+from serving.stores import StoreUnavailable
+from serving.tls import server_credentials
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,7 +51,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SERVICES = ("policy.v1.PolicyService", "policy.v1.OperatorService")
+OPERATOR_SERVICE = "policy.v1.OperatorService"  # asks for the operator key
+SERVICES = ("policy.v1.PolicyService", OPERATOR_SERVICE)
 _MEGABYTE = 1_000_000
 
 
@@ -61,6 +65,10 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
     """Compose the sidecar and serve until `stop`."""
     clock = steady_clock()
     health = HealthBoard(SERVICES, [STORE])
+    credentials = server_credentials(
+        open_certificates(settings.tls_files),
+        require_client=settings.tls_client_auth == "required",
+    )
     async with AsyncExitStack() as stack:
         book = _book(settings, clock)
         pseudonyms = Pseudonyms(_hash_key(settings))
@@ -81,6 +89,8 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
         )
         key = settings.operator_key.get_secret_value() if settings.operator_key else None
 
+        callers = CallersInterceptor(settings.callers, open_services=[OPERATOR_SERVICE])
+
         def add_services(server: grpc.aio.Server) -> None:
             policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server)
             operator_key.add_to_server(operators, server, key=key)
@@ -92,8 +102,10 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
                 add_services,
                 health=health,
                 services=SERVICES,
-                interceptors=[RequestInterceptor()],
+                interceptors=[RequestInterceptor(), callers],
                 grace=settings.drain_seconds,
+                credentials=credentials,
+                reflected=settings.grpc_reflection,
             )
         )
         async with asyncio.TaskGroup() as watchers:

@@ -7,10 +7,8 @@ What is in the file is whole lines, also after a write that failed half way.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import stat
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -18,21 +16,17 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
-from serving.process import StartError
+from serving.losses import Losses
+from serving.rotating import RotatingFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from policy.record import Entry, Recorder
 
-log = structlog.get_logger(__name__)
-
 STDOUT = "stdout"
 _CAPACITY = 10_000
 """Entries that wait: some megabytes, and seconds of a busy sidecar."""
-_SAY_SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 
 
@@ -97,7 +91,7 @@ class DecisionLog:
         """Write to `sink`, which is closed in the end; let `capacity` entries wait for it."""
         self._sink = sink
         self._queue: Queue[Entry | None] = Queue(capacity)
-        self._losses = _Losses(clock)
+        self._losses = Losses("decision log", "entries", clock)
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._thread.start()
 
@@ -135,48 +129,6 @@ class DecisionLog:
                 self._queue.task_done()
 
 
-class _Losses:
-    """Counts what was dropped; speaks of it at most once a minute, and when it is over."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._count = 0
-        self._said_at = float("-inf")
-        self._said = False
-
-    def add(self, cause: str, count: int = 1) -> None:
-        with self._lock:
-            self._count += count
-            dropped, due = self._count, self._due()
-            self._said = self._said or due
-        if due:
-            log.warning("decision log drops entries", dropped=dropped, cause=cause)
-
-    def none(self) -> None:
-        """Note that an entry was kept."""
-        if not self._count:
-            return
-        with self._lock:
-            if not self._said and not self._due():
-                return
-            dropped, self._count, self._said = self._count, 0, False
-        log.info("decision log keeps entries again", dropped=dropped)
-
-    def end(self) -> None:
-        with self._lock:
-            dropped, self._count = self._count, 0
-        if dropped:
-            log.warning("decision log ends", dropped=dropped)
-
-    def _due(self) -> bool:
-        now = self._clock()
-        if now - self._said_at < _SAY_SECONDS:
-            return False
-        self._said_at = now
-        return True
-
-
 class Stream:
     """Lines to an open file descriptor."""
 
@@ -195,73 +147,3 @@ class Stream:
 
     def close(self) -> None:
         """See Sink."""
-
-
-class RotatingFile:
-    """Lines to a file of our own, mode 0600, that makes room for itself."""
-
-    def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
-        """Append to `path`.
-
-        Raises:
-            StartError: It cannot be written, or another process does.
-
-        """
-        self._path, self._max_bytes, self._backups = path, max_bytes, backups
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = self._open()
-        except BlockingIOError as error:
-            raise StartError(f"cannot write {path}: another process does") from error
-        except OSError as error:
-            raise StartError(f"cannot write {path}: {error.strerror}") from error
-        self._size = os.fstat(self._descriptor).st_size
-
-    def write(self, line: bytes) -> None:
-        """See Sink."""
-        if self._size and self._size + len(line) > self._max_bytes:
-            self._rotate()
-        try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:
-            os.ftruncate(self._descriptor, self._size)  # no half line stays
-            raise
-        self._size += len(line)
-
-    def close(self) -> None:
-        """See Sink."""
-        os.close(self._descriptor)
-
-    def _rotate(self) -> None:
-        for number in range(self._backups - 1, 0, -1):
-            with suppress(FileNotFoundError):
-                self._backup(number).replace(self._backup(number + 1))
-        with suppress(FileNotFoundError):
-            if self._backups:
-                self._path.replace(self._backup(1))
-            else:
-                self._path.unlink()
-        full, self._descriptor = self._descriptor, self._open()
-        os.close(full)
-        self._size = os.fstat(self._descriptor).st_size
-
-    def _backup(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
-
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(self._path, flags, 0o600)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(0, "it is no regular file")  # noqa: TRY301 - closed below
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(descriptor, 0o600)
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                os.write(descriptor, b"\n")  # a machine went down half way through a line
-        except OSError:
-            os.close(descriptor)
-            raise
-        return descriptor

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from policy.limits import Limits
-from policy.store import Store, StoreUnavailable
+from policy.store import Store
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

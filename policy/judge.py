@@ -17,8 +17,8 @@ from policy import patterns, signs
 from policy.decisions import Abusive, Blocked, Denied, Noted
 from policy.rules import Finding, Mode, Rule
 from policy.standing import Offender, Party
-from policy.store import StoreUnavailable
 from policy.tries import TryKind
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

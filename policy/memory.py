@@ -19,8 +19,8 @@ from policy.decisions import (
 )
 from policy.limits import DAY_MS, HOUR_MS
 from policy.standing import Block, Offender, Party, Standing
-from policy.store import StoreUnavailable
 from policy.tries import Memory, Try, TryKind, added, tried
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence

@@ -12,9 +12,9 @@ from policy import record, wire
 from policy.account import Sealed
 from policy.decisions import Attempt
 from policy.judge import Request
-from policy.store import StoreUnavailable
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving import errors, tracing
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -9,7 +9,10 @@ from typing import Literal, Self
 from pydantic import SecretStr, field_validator, model_validator
 
 from policy.limits import Limits
-from policy.redis import connect as redis_connect
+from serving import plaintext
+from serving.certificates import CertificateFiles, certificate_files
+from serving.peers import is_identity
+from serving.redis import connect as redis_connect
 from serving.settings import CommaList, Settings, variable
 
 MIN_KEY_BYTES = 32
@@ -20,6 +23,15 @@ class PolicySettings(Settings):
 
     listen: CommaList = variable("POLICY_LISTEN", ("unix:.run/policy.sock",), min_length=1)
     hash_key: SecretStr | None = variable("POLICY_HASH_KEY", None)
+    tls_cert_file: Path | None = variable("POLICY_TLS_CERT_FILE", None)
+    tls_key_file: Path | None = variable("POLICY_TLS_KEY_FILE", None)
+    tls_ca_file: Path | None = variable("POLICY_TLS_CA_FILE", None)
+    tls_client_auth: Literal["required", "none"] = variable("POLICY_TLS_CLIENT_AUTH", "required")
+    allow_plaintext: bool = variable("POLICY_ALLOW_PLAINTEXT", False)  # noqa: FBT003 - a default
+    callers: CommaList = variable("POLICY_CALLERS", ())
+    """Who may call PolicyService over TCP; empty: whoever can connect."""
+    foreign_secrets = ("GEMINI_API_KEY",)
+
     lease_ms: int = variable("POLICY_LEASE_MS", 30_000, ge=1_000, le=600_000)
     file: Path | None = variable("POLICY_FILE", None)
     operator_key: SecretStr | None = variable("POLICY_OPERATOR_KEY", None)
@@ -64,6 +76,39 @@ class PolicySettings(Settings):
             redis_connect.parse(value.get_secret_value())
         return value
 
+    @field_validator("callers")
+    @classmethod
+    def _identities(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(is_identity(each) for each in value):
+            raise ValueError("has an entry that is no spiffe://… and no dns:…")
+        return value
+
+    @model_validator(mode="after")
+    def _provable(self) -> Self:
+        if self.callers and (self.tls_files is None or self.tls_client_auth == "none"):
+            raise ValueError(
+                "POLICY_CALLERS: nobody can prove to be one of them without "
+                "POLICY_TLS_CERT_FILE and POLICY_TLS_CLIENT_AUTH=required"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        tls, allowed = self.tls_files, self.allow_plaintext
+        unless = "or POLICY_ALLOW_PLAINTEXT=true"
+        if tls is None and not allowed:
+            plaintext.refuse(
+                "POLICY_LISTEN", self.listen, unless=f"set POLICY_TLS_CERT_FILE, {unless}"
+            )
+        if self.store_url is not None and not allowed:
+            store = redis_connect.parse(self.store_url.get_secret_value())
+            if not store.tls and not all(plaintext.is_loopback(host) for host, _ in store.hosts):
+                raise ValueError(
+                    "POLICY_STORE_URL: is plaintext and leaves this machine: "
+                    f"write rediss:// for redis://, {unless}"
+                )
+        return self
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.tokens_per_day < self.tokens_per_hour:
@@ -82,6 +127,15 @@ class PolicySettings(Settings):
         if self.store_url is None and self.on_store_failure != "refuse":
             raise ValueError("POLICY_ON_STORE_FAILURE: means nothing without POLICY_STORE_URL")
         return self
+
+    @property
+    def tls_files(self) -> CertificateFiles | None:
+        """Between services: a certificate, its key, and the authorities that are trusted."""
+        return certificate_files(
+            ("POLICY_TLS_CERT_FILE", self.tls_cert_file),
+            ("POLICY_TLS_KEY_FILE", self.tls_key_file),
+            ("POLICY_TLS_CA_FILE", self.tls_ca_file),
+        )
 
     @property
     def limits(self) -> Limits:

@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from policy.tries import Memory, TryKind
 
 
-class StoreUnavailable(Exception):
-    """The store cannot answer, so there is no decision."""
-
-
 class Store(Protocol):
     """Keeps what policy knows. Every method raises StoreUnavailable if it cannot.
 

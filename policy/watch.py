@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from policy.store import StoreUnavailable
 from serving.health import SERVING
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from policy.store import Store

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import TYPE_CHECKING, Any
 
 import grpc
+
+from serving.renewing import RenewingChannel
+from serving.tls import channel_credentials
+
+if TYPE_CHECKING:
+    from serving.certificates import Certificates, Material
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.enable_retries", 0),  # we retry where it is safe, and count it
@@ -19,9 +26,28 @@ _OPTIONS: list[tuple[str, Any]] = [
 ]
 
 
-def open_channel(target: str) -> grpc.aio.Channel:
-    """Open a plaintext channel to a loopback address or a Unix socket."""
+def open_channel(
+    target: str, certificates: Certificates | None = None, *, server_name: str | None = None
+) -> grpc.aio.Channel:
+    """Open a channel: with certificates over TLS, but to a Unix socket always without.
+
+    Args:
+        target: `unix:PATH`, or what gRPC resolves.
+        certificates: What to show, and whose word to take on the server's name.
+        server_name: The name that the server's certificate must have, where it is
+            not the target's host.
+
+    """
     options = list(_OPTIONS)
     if target.startswith("unix:"):
         options.append(("grpc.default_authority", "localhost"))  # a path is no authority
-    return grpc.aio.insecure_channel(target, options=options)
+        certificates = None
+    if certificates is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    if server_name is not None:
+        options.append(("grpc.ssl_target_name_override", server_name))
+    return RenewingChannel(certificates, functools.partial(_secure, target, options))
+
+
+def _secure(target: str, options: list[tuple[str, Any]], material: Material) -> grpc.aio.Channel:
+    return grpc.aio.secure_channel(target, channel_credentials(material), options=options)

@@ -84,13 +84,16 @@ class PermissionDenied(ServiceError):
 
 
 class InvalidArgument(ServiceError):
-    """A field of the request is not what it must be."""
+    """A field of the request is not what it must be; the message names the first.
+
+    `violations` has the others too, where they are known.
+    """
 
     reason = "INVALID_ARGUMENT"
 
     def __init__(self, field: str, description: str) -> None:
         super().__init__(f"{field}: {description}")
-        self.violation = FieldViolation(field, description)
+        self.violations: tuple[FieldViolation, ...] = (FieldViolation(field, description),)
 
 
 class QuotaExceeded(ServiceError):

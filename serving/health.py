@@ -17,14 +17,21 @@ class HealthBoard:
     """What a process depends on, and so whether its services serve.
 
     A dependency is `SERVING`, or the reason why it is not; `UNKNOWN` until it
-    is first reported. `servicer` answers grpc.health.v1, `Watch` included.
+    is first reported. What is only noted is shown, and stops nothing. `servicer`
+    answers grpc.health.v1, `Watch` included.
     """
 
-    def __init__(self, services: Iterable[str], dependencies: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        services: Iterable[str],
+        dependencies: Iterable[str] = (),
+        noted: Iterable[str] = (),
+    ) -> None:
         """Keep the health of `services`, which all need all of `dependencies`."""
+        self._noted = frozenset(noted)
         self.servicer = health.aio.HealthServicer()
         self._services = ("", *services)
-        self._states = dict.fromkeys(dependencies, UNKNOWN)
+        self._states = dict.fromkeys((*dependencies, *self._noted), UNKNOWN)
 
     @property
     def states(self) -> Mapping[str, str]:
@@ -34,7 +41,16 @@ class HealthBoard:
     @property
     def serving(self) -> bool:
         """Whether every dependency serves."""
-        return all(state == SERVING for state in self._states.values())
+        return not self.missing
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """The dependencies that do not serve, and why."""
+        return {
+            name: state
+            for name, state in self._states.items()
+            if state != SERVING and name not in self._noted
+        }
 
     async def open(self) -> None:
         """Publish the first state; to be called before the server starts."""

@@ -15,8 +15,16 @@ from opentelemetry import trace
 if TYPE_CHECKING:
     from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-# What Gemini's tokens, Google's API keys and JWTs look like.
-_SECRET = re.compile(r"(auth_tokens/)[^\s\"'&]+|(AIza)[\w-]{20,}|(eyJ)[\w-]+\.[\w-]+\.[\w-]*")
+# What Gemini's tokens, Google's API keys, JWTs (DPoP proofs too) and our API keys look like; of
+# ours the id stays. Then what stands where a credential does, and private keys.
+_SECRET = re.compile(
+    r"(auth_tokens/)[^\s\"'&]+|(AIza)[\w-]{20,}|(eyJ)[\w-]+\.[\w-]+\.[\w-]*"
+    r"|(ltk_[0-9A-Za-z]{12}_)\w{8,}"
+    r"|((?i:bearer|dpop)\s+)(?!eyJ|ltk_|auth_tokens/)[\w.~+/=-]{8,}"
+    r"|([?&](?:access_token|api_key|key|token)=)(?!auth_tokens/)[^\s\"'&]+"
+    r"|(://[^\s/@:\"']*:)[^\s/@\"']+(?=@)"
+    r"|(-----BEGIN [A-Z ]*PRIVATE KEY-----)[^-]+"
+)
 
 
 class LogLevel(StrEnum):
@@ -38,7 +46,7 @@ class LogFormat(StrEnum):
 
 def redact(text: str) -> str:
     """Return `text` without what looks like a secret: a second net, for foreign messages."""
-    return _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}[redacted]", text)
+    return _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}[redacted]", text)
 
 
 def configure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sys
 import threading
@@ -38,6 +39,7 @@ def run(
     `serve` returns once it has drained. A setting that cannot be read exits 2,
     a start that fails exits 1, each with one line on standard error.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory holds keys and tokens
     try:
         settings = settings_module.load(settings_type)
         logs.configure(name, settings.log_level, settings.log_format)

@@ -12,6 +12,8 @@ from google.rpc import error_details_pb2, status_pb2
 from serving import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.message import Message
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -59,7 +61,7 @@ def _details(error: errors.ServiceError) -> list[Message]:
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     match error:
         case errors.InvalidArgument():
-            details.append(_bad_request(error.violation))
+            details.append(_bad_request(error.violations))
         case errors.QuotaExceeded():
             details.append(_quota_failure(error.violation))
         case errors.Unavailable():
@@ -72,12 +74,13 @@ def _details(error: errors.ServiceError) -> list[Message]:
     return details
 
 
-def _bad_request(violation: errors.FieldViolation) -> error_details_pb2.BadRequest:
+def _bad_request(violations: Iterable[errors.FieldViolation]) -> error_details_pb2.BadRequest:
     return error_details_pb2.BadRequest(
         field_violations=[
             error_details_pb2.BadRequest.FieldViolation(
                 field=violation.field, description=violation.description
             )
+            for violation in violations
         ]
     )
 

@@ -41,8 +41,14 @@ async def grpc_server(
     services: Iterable[str],
     interceptors: Sequence[grpc.aio.ServerInterceptor],
     grace: float,
+    credentials: grpc.ServerCredentials | None = None,
+    reflected: bool = False,
 ) -> AsyncIterator[grpc.aio.Server]:
     """Serve while the block runs; on the way out drain for `grace` seconds.
+
+    TCP addresses are served with `credentials`, as serving.tls makes them, Unix
+    sockets always without. Reflection tells strangers what there is to try: off,
+    unless `reflected`.
 
     Raises:
         StartError: An address that cannot be listened on.
@@ -51,14 +57,15 @@ async def grpc_server(
     server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
     add_services(server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
-    reflection.enable_server_reflection(
-        (*services, "grpc.health.v1.Health", reflection.SERVICE_NAME), server
-    )
+    if reflected:
+        reflection.enable_server_reflection(
+            (*services, "grpc.health.v1.Health", reflection.SERVICE_NAME), server
+        )
     for address in addresses:
-        await _listen(server, address)
+        await _listen(server, address, credentials)
     await health.open()
     await server.start()
-    log.info("listening", addresses=list(addresses))
+    log.info("listening", addresses=list(addresses), tls=credentials is not None)
     try:
         yield server
     finally:
@@ -66,22 +73,29 @@ async def grpc_server(
         await server.stop(grace)
 
 
-async def _listen(server: grpc.aio.Server, address: str) -> None:
+async def _listen(
+    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None
+) -> None:
     if address.startswith("unix:"):
         path = Path(address.removeprefix("unix:"))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if await _answers(path):  # binding would take the socket from its owner, unseen
             raise StartError(f"cannot listen on {address}: another process does")
-        _bind(server, address)
+        _bind(server, address, None)
         path.chmod(0o600)  # noqa: ASYNC240 - grpc makes it 0755, whatever the umask
     else:
         await _probe(address)
-        _bind(server, address)
+        _bind(server, address, credentials)
 
 
-def _bind(server: grpc.aio.Server, address: str) -> None:
+def _bind(
+    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None
+) -> None:
     try:
-        server.add_insecure_port(address)
+        if credentials is None:
+            server.add_insecure_port(address)
+        else:
+            server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise StartError(f"cannot listen on {address}") from error
 

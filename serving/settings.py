@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     log_level: LogLevel = variable("LOG_LEVEL", LogLevel.INFO)
     log_format: LogFormat = variable("LOG_FORMAT", LogFormat.AUTO)
     drain_seconds: float = variable("DRAIN_SECONDS", 5.0, ge=0, le=600)
+    grpc_reflection: bool = variable("GRPC_REFLECTION", False)  # noqa: FBT003 - a default
+
+    foreign_secrets: ClassVar[tuple[str, ...]] = ()
+    """Variables of another process's secrets: with one, this process does not start."""
 
     @classmethod
     def settings_customise_sources(
@@ -113,9 +117,13 @@ def load(settings_type: type[S]) -> S:
     """Read settings from the environment.
 
     Raises:
-        SettingsError: The first setting that cannot be read.
+        SettingsError: The first setting that cannot be read, or must not be there.
 
     """
+    for name in settings_type.foreign_secrets:
+        for given in (name, f"{name}_FILE"):
+            if os.environ.get(given):
+                raise SettingsError(f"{given}: must not be set for this process: it has no use")
     try:
         return settings_type()
     except ValidationError as error:

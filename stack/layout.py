@@ -23,6 +23,7 @@ _OPERATOR_KEY = "POLICY_OPERATOR_KEY"
 _HASH_KEYS = ("POLICY_HASH_KEY", "TOKENSERVICE_HASH_KEY")
 _STORE = "TOKENSERVICE_STORE_URL"
 _LEDGER = "TOKENSERVICE_LEDGER"
+_REFLECTION = "true"  # who runs it here may ask what there is
 _SECRETS = frozenset(
     {
         "GEMINI_API_KEY",
@@ -151,6 +152,7 @@ class Layout:
                 "POLICY_STORE_URL",
                 _OPERATOR_KEY,
                 POLICY_LISTEN=self.policy_target,
+                GRPC_REFLECTION=_REFLECTION,
                 **self._operator_key(),
                 **self._hash_key("POLICY_HASH_KEY"),
             ),
@@ -162,6 +164,7 @@ class Layout:
                 "TOKENSERVICE_ISSUERS",
                 "TOKENSERVICE_HASH_KEY",
                 _STORE,
+                GRPC_REFLECTION=_REFLECTION,
                 TOKENSERVICE_LISTEN=f"{internal},{self.tokenservice_target}",
                 TOKENSERVICE_POLICY_TARGET=self.policy_target,
                 LIVE_API_JWT_SECRET=self.jwt_secret,

@@ -5,21 +5,33 @@ from __future__ import annotations
 import asyncio
 import secrets
 import warnings
-from contextlib import AsyncExitStack
-from typing import NoReturn
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, NoReturn
 
 from google.genai import errors as genai_errors
 
+from serving.certificates import open_certificates
 from serving.channel import open_channel
 from serving.clock import steady_clock
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.process import run
+from serving.pseudonym import Pseudonyms
+from serving.redis.connect import open_redis
 from serving.server import grpc_server
+from serving.tls import server_credentials
 from tokenservice.admission import Admission
-from tokenservice.authenticate import Authenticator
+from tokenservice.calls import Calls
 from tokenservice.gemini import GeminiMinter, gemini_client
+from tokenservice.identity.authenticator import Authenticator
+from tokenservice.identity.dpop import ProofVerifier
+from tokenservice.identity.opening import open_directory
+from tokenservice.identity.possession import Possession
+from tokenservice.identity.replays import MemoryReplays, RedisReplays
+from tokenservice.identity.trust import open_bearers
+from tokenservice.identity.watch import IDENTITY, watch_directory
 from tokenservice.issuer import Issuer
+from tokenservice.ledger.opening import open_recorder
 from tokenservice.policy_client import PolicyClient
 from tokenservice.seal import KEY_BYTES, Sealer
 from tokenservice.service import TokenService
@@ -27,6 +39,13 @@ from tokenservice.settings import TokenServiceSettings
 from tokenservice.v1 import tokenservice_pb2_grpc
 from tokenservice.watch import GEMINI, POLICY, ReportingMinter, watch_gemini, watch_policy
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from serving.clock import Clock
+    from tokenservice.identity.replays import Replays
+
+LEDGER = "ledger"
 SERVICE = "tokenservice.v1.TokenService"
 _UNTRACED = frozenset({f"/{SERVICE}/GetHealth"})
 
@@ -40,34 +59,47 @@ def main() -> NoReturn:
 async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
     """Compose the service and serve until `stop`."""
     clock = steady_clock()
-    health = HealthBoard([SERVICE], [POLICY, GEMINI])
+    required = settings.on_ledger_failure == "refuse"
+    needs = [POLICY, GEMINI, IDENTITY, *([LEDGER] if required else [])]
+    health = HealthBoard([SERVICE], needs, noted=[] if required else [LEDGER])
     async with AsyncExitStack() as stack:
-        channel = await stack.enter_async_context(open_channel(settings.policy_target))
-        client = await stack.enter_async_context(gemini_client(settings.gemini))
+        enter = stack.enter_async_context
+        certificates = open_certificates(settings.tls_files)
+        channel = await enter(
+            open_channel(
+                settings.policy_target, certificates, server_name=settings.policy_server_name
+            )
+        )
+        recorder = await enter(open_recorder(settings, clock))
+        client = await enter(gemini_client(settings.gemini))
         minter = GeminiMinter(client, settings.gemini)
         policy = PolicyClient(channel, timeout=settings.policy_timeout_ms / 1000)
         # Without a key that replicas share, a repeat is answered by this process alone.
         sealer = Sealer(settings.seal_key_bytes or secrets.token_bytes(KEY_BYTES))
         issuer = Issuer(policy, ReportingMinter(minter, health), sealer, clock)
         stack.push_async_callback(issuer.drain)
-        authenticator = Authenticator(
-            settings.jwt_secret.get_secret_value().encode(),
-            clock,
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
-            tier_claim=settings.jwt_tier_claim,
-        )
+        bearers = await enter(open_bearers(settings.trust, clock))
+        directory = await enter(open_directory(settings, clock))
+        possession = await enter(_possession(settings, clock))
+        services = settings.known_services
         service = TokenService(
-            admission=Admission(authenticator, settings.terms, policy),
-            trusted_peers=settings.peers,
+            calls=Calls(settings.peers, settings.deadline_ms / 1000),
+            admission=Admission(
+                authenticator=Authenticator(bearers.verifier, directory, services, possession),
+                services=services,
+                denials=directory,
+                terms=settings.terms,
+                policy=policy,
+                pseudonyms=Pseudonyms(settings.identity_key),
+            ),
+            recorder=recorder,
             terms=settings.terms,
             issuer=issuer,
             policy=policy,
             health=health,
             clock=clock,
-            deadline=settings.deadline_ms / 1000,
         )
-        await stack.enter_async_context(
+        await enter(
             grpc_server(
                 settings.listen,
                 lambda server: tokenservice_pb2_grpc.add_TokenServiceServicer_to_server(
@@ -77,16 +109,43 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
                 services=[SERVICE],
                 interceptors=[RequestInterceptor(_UNTRACED)],
                 grace=settings.drain_seconds,
+                credentials=server_credentials(
+                    certificates, require_client=settings.tls_client_auth == "required"
+                ),
+                reflected=settings.grpc_reflection,
             )
         )
         async with asyncio.TaskGroup() as watchers:
-            watching = (
-                watchers.create_task(watch_policy(channel, health)),
-                watchers.create_task(watch_gemini(minter, health, settings.gemini_probe_seconds)),
-            )
+            watching = [
+                watchers.create_task(each)
+                for each in (
+                    bearers.watch(),
+                    watch_directory(directory, health, settings.revocation_seconds),
+                    recorder.watch(lambda state: health.report(LEDGER, state)),
+                    watch_policy(channel, health),
+                    watch_gemini(minter, health, settings.gemini_probe_seconds),
+                )
+            ]
             await stop.wait()
             for watcher in watching:
                 watcher.cancel()
+
+
+@asynccontextmanager
+async def _possession(settings: TokenServiceSettings, clock: Clock) -> AsyncIterator[Possession]:
+    """Yield what asks for proofs; where replicas share a store, each proof is good at one."""
+    if settings.dpop == "off":
+        yield Possession(None)
+        return
+    required, url = settings.dpop == "required", settings.shared_store_url
+    async with AsyncExitStack() as stack:
+        replays: Replays = MemoryReplays(clock)
+        if url is not None:
+            redis = await stack.enter_async_context(open_redis(url))
+            replays = RedisReplays(redis, prefix=settings.store_prefix)
+        yield Possession(
+            ProofVerifier(replays, clock, origins=settings.dpop_origins), required=required
+        )
 
 
 if __name__ == "__main__":

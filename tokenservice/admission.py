@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from opentelemetry import trace
+
+from serving import tracing
 from serving.errors import DECISION_ID, InvalidArgument, ServiceError
 from tokenservice.errors import WrongCredentials
 
 if TYPE_CHECKING:
+    from serving.pseudonym import Pseudonyms
     from tokenservice.call import Call
     from tokenservice.grant import Grant, Terms, TokenRequest
     from tokenservice.identity.authenticator import Authenticator
@@ -33,18 +37,24 @@ class Admission:
 
     def __init__(
         self,
+        *,
         authenticator: Authenticator,
         services: Services,
-        denials: Denials | None,
+        denials: Denials,
         terms: Terms,
         policy: Policy,
+        pseudonyms: Pseudonyms,
     ) -> None:
-        """Let in whom `authenticator` knows, grant what `terms` allow, report to `policy`."""
+        """Let in whom `authenticator` knows, grant what `terms` allow, report to `policy`.
+
+        On traces, users are named by `pseudonyms`.
+        """
         self._authenticator = authenticator
         self._services = services
         self._denials = denials
         self._terms = terms
         self._policy = policy
+        self._pseudonyms = pseudonyms
 
     async def caller(self, call: Call) -> Caller:
         """Return who calls, and for whom.
@@ -65,9 +75,9 @@ class Admission:
             )
             raise
         caller = self._services.caller(principal, call)
-        if self._denials is not None:
-            for subject in {principal.subject, caller.principal.subject}:
-                self._denials.check(subject)
+        self._show(caller)
+        for subject in {principal.subject, caller.principal.subject}:
+            self._denials.check(subject)
         return caller
 
     async def grant(self, caller: Caller, asked: TokenRequest, call: Call) -> Grant:
@@ -82,6 +92,13 @@ class Admission:
         except InvalidArgument as error:
             _name(error, await self._policy.report_request(caller, asked, call.deadline))
             raise
+
+    def _show(self, caller: Caller) -> None:
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attribute(tracing.USER_HASH, self._pseudonyms.user(caller.principal.subject))
+            if caller.acting:
+                span.set_attribute(tracing.ACTING, caller.acting)
 
 
 def _name(error: ServiceError, decision_id: str) -> None:

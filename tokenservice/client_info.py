@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import structlog
 
 from serving import addresses
 from serving.addresses import Networks
+from serving.peers import is_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from serving.peers import Peer
 
 log = structlog.get_logger(__name__)
 
@@ -38,33 +40,36 @@ class TrustedPeers:
     """Those whose metadata say who their client is: gateways."""
 
     def __init__(self, entries: Iterable[str]) -> None:
-        """Trust addresses and networks, and with `unix` whoever reaches a Unix socket of ours.
+        """Trust addresses, networks, identities, and with `unix` whoever reaches a socket of ours.
 
         Raises:
             ValueError: An entry that is none of these.
 
         """
-        others = tuple(entries)
-        self._unix = _UNIX in others
-        self._networks = Networks(entry for entry in others if entry != _UNIX)
+        named = frozenset(entries)
+        self._unix = _UNIX in named
+        self._identities = frozenset(entry for entry in named if is_identity(entry))
+        self._networks = Networks(named - self._identities - {_UNIX})
 
-    def client_info(self, peer: str, metadata: Iterable[tuple[str, str | bytes]]) -> ClientInfo:
-        """Return where a call from `peer`, as gRPC spells it, came from.
+    def client_info(self, peer: Peer, metadata: Iterable[tuple[str, str | bytes]]) -> ClientInfo:
+        """Return where a call from `peer` came from.
 
         A peer that is not trusted is the client itself, whatever it says. One
         that is trusted speaks for another: what it does not say is not known.
         """
-        kind, _, rest = peer.partition(":")
-        host = unquote(rest).rpartition(":")[0].strip("[]")
-        address = addresses.of_peer(host) if kind in {"ipv4", "ipv6"} else None
-        trusted = self._unix if kind == _UNIX else address is not None and address in self._networks
-        if not trusted:
-            return ClientInfo("" if address is None else str(address))
+        if not self._trusts(peer):
+            return ClientInfo("" if peer.address is None else str(peer.address))
         said = [(key, str(value)) for key, value in metadata if key in {ADDRESS_KEY, HEADERS_KEY}]
         return ClientInfo(
             _address([value for key, value in said if key == ADDRESS_KEY]),
             _headers([value for key, value in said if key == HEADERS_KEY]),
         )
+
+    def _trusts(self, peer: Peer) -> bool:
+        if peer.unix:
+            return self._unix
+        known = not self._identities.isdisjoint(peer.identities)
+        return known or (peer.address is not None and peer.address in self._networks)
 
 
 def _address(said: Sequence[str]) -> str:

@@ -1,14 +1,14 @@
 """The outcomes of issuing that are not a token, beyond those of `serving.errors`.
 
-Unauthenticated    ← WrongCredentials
-PermissionDenied   ← AddressBlocked, UserBlocked
+Unauthenticated    ← WrongCredentials, BadProof
+PermissionDenied   ← AddressBlocked, UserBlocked, SubjectDenied
 QuotaExceeded      ← RateLimitExceeded
 Throttled          ← AbuseDetected
 InvalidArgument    ← ModelNotAllowed, CustomInstructionNotAllowed
 Aborted            ← IdempotencyKeyInUse
 FailedPrecondition ← IdempotencyKeyReused
-Unavailable        ← PolicyUnavailable (← SealedElsewhere, Unaccountable),
-                     UpstreamUnavailable, NotServing
+Unavailable        ← PolicyUnavailable, UpstreamUnavailable, NotServing
+PolicyUnavailable  ← SealedElsewhere, IdentityUnavailable, LedgerUnavailable
 Internal           ← UpstreamMisconfigured
 """
 
@@ -30,6 +30,15 @@ class WrongCredentials(errors.Unauthenticated):
     """
 
 
+class BadProof(errors.Unauthenticated):
+    """A proof of possession that proves nothing, or none where there must be one.
+
+    Not among WrongCredentials: a client whose clock is wrong has nothing else.
+    """
+
+    message = "The DPoP proof is not valid."
+
+
 class AddressBlocked(errors.PermissionDenied):
     """The client's address is blocked, for a time or for good."""
 
@@ -42,6 +51,13 @@ class UserBlocked(errors.PermissionDenied):
 
     reason = "USER_BLOCKED"
     message = "This user is blocked."
+
+
+class SubjectDenied(errors.PermissionDenied):
+    """An operator has ended what the principal may: no policy's block, and no waiting."""
+
+    reason = UserBlocked.reason
+    message = "This user may not use the service any more."
 
 
 class AbuseDetected(errors.Throttled):
@@ -95,12 +111,6 @@ class PolicyUnavailable(errors.Unavailable):
     message = "Tokens cannot be issued now: the policy service is not available."
 
 
-class Unaccountable(PolicyUnavailable):
-    """The ledger has no room: a token that could not be accounted for is not issued."""
-
-    message = "Tokens cannot be issued now: they could not be accounted for."
-
-
 class SealedElsewhere(PolicyUnavailable):
     """The token of this request exists, sealed under a key that is not ours."""
 
@@ -108,6 +118,18 @@ class SealedElsewhere(PolicyUnavailable):
         "This request was answered before, by a server whose answer this one cannot read. "
         "Repeat it later, or with a new idempotency key."
     )
+
+
+class IdentityUnavailable(PolicyUnavailable):
+    """It cannot be told who may still: no decision, no token."""
+
+    message = "Tokens cannot be issued now: it cannot be told who may have one."
+
+
+class LedgerUnavailable(PolicyUnavailable):
+    """No row, no token: where the ledger is required, and has no room."""
+
+    message = "Tokens cannot be issued now: they could not be accounted for."
 
 
 class UpstreamUnavailable(errors.Unavailable):
@@ -137,8 +159,8 @@ class NotServing(errors.Unavailable):
         names = ", ".join(sorted(dependencies))
         super().__init__(f"Tokens cannot be issued now; not serving: {names}.")
         self.dependencies = dependencies
-        only_policy = set(dependencies) == {"policy"}
-        self.reason = PolicyUnavailable.reason if only_policy else UpstreamUnavailable.reason
+        upstream = "gemini" in dependencies
+        self.reason = UpstreamUnavailable.reason if upstream else PolicyUnavailable.reason
 
 
 def token_may_exist(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ import asyncio
 import datetime as dt
 import random
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
@@ -47,7 +47,7 @@ _ATTRIBUTES = {"gen_ai.provider.name": "gcp.gemini", "gen_ai.operation.name": "c
 class GeminiOptions:
     """How to reach Gemini, and how long to try."""
 
-    api_key: str
+    api_key: str = field(repr=False)
     api_version: str = "v1beta"
     base_url: str | None = None
     attempts: int = 2

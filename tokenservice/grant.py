@@ -5,32 +5,41 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from serving.errors import InvalidArgument
 from tokenservice.errors import CustomInstructionNotAllowed, ModelNotAllowed
-from tokenservice.models import Catalogue, Modality, Model
+from tokenservice.models import Modality
 from tokenservice.token import Lifetime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import datetime as dt
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tokenservice.models import Catalogue, Model
 
 MAX_INSTRUCTION_CHARS = 1000
 MAX_TEMPERATURE = 2
+_TOLD = 3
+"""How many models are named that can do what another cannot."""
 _REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
+# Controls but tab and newline, lone surrogates, and the embeddings, overrides and isolates
+# of UAX #9: with them a text reads otherwise than it is. The marks LRM, RLM and ALM stay.
+_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
     """What was asked for, unchecked. None and "" mean: not given."""
 
-    model: str = ""
-    response_modality: str = ""
+    model: str = field(default="", repr=False)  # anything, of any length
+    response_modality: str = field(default="", repr=False)
     duration_minutes: int | None = None
     system_instruction: str | None = field(default=None, repr=False)
     temperature: float | None = None
-    request_id: str = ""
+    request_id: str = field(default="", repr=False)
 
     @property
     def fingerprint(self) -> bytes:
@@ -50,6 +59,7 @@ class Grant:
 
     model: Model
     requested_model: str
+    requested_model_retired_on: dt.date | None
     modality: Modality
     duration_minutes: int
     start_window_minutes: int
@@ -114,74 +124,102 @@ class Terms:
         """Check a request and fill in what it leaves open.
 
         Raises:
-            InvalidArgument: A field is not what it must be; it is named in the
-                spelling of the HTTP contract.
+            InvalidArgument: Fields are not what they must be. The first is what the
+                message, and the type, are about; `violations` names them all, in
+                the spelling of the HTTP contract.
             ModelNotAllowed: The model is not on the list.
             CustomInstructionNotAllowed: An instruction, while those are off.
 
         """
-        model = self._model(request.model)
-        if request.request_id and not _REQUEST_ID.fullmatch(request.request_id):
-            raise InvalidArgument("requestId", "must be 1 to 128 printable ASCII characters")
+        name = request.model
+        model = self.catalogue.find(name) if name else self.catalogue.default
+        problems = list(self._problems(request, model))
+        if model is None or problems:
+            raise _together(problems)
+        duration, text = request.duration_minutes, request.system_instruction
         return Grant(
             model=model,
-            requested_model=request.model or model.name,
-            modality=_modality(request.response_modality, model),
-            duration_minutes=self._duration(request.duration_minutes),
+            requested_model=name or model.name,
+            requested_model_retired_on=self.catalogue.retired_on(name),
+            modality=Modality(request.response_modality.upper() or model.default_modality),
+            duration_minutes=self.default_duration_minutes if duration is None else duration,
             start_window_minutes=self.start_window_minutes,
-            system_instruction=self._instruction(request.system_instruction),
-            temperature=_temperature(request.temperature),
+            system_instruction=self.default_instruction if text is None else plain_text(text),
+            temperature=request.temperature,
         )
 
-    def _model(self, name: str) -> Model:
-        if not name:
-            return self.catalogue.default
-        model = self.catalogue.find(name)
+    def _problems(self, request: TokenRequest, model: Model | None) -> Iterator[InvalidArgument]:
+        """Yield what is wrong with each field; what is as it must be is passed over."""
         if model is None:
-            raise ModelNotAllowed("model", "is not one of the allowed models")
-        return model
-
-    def _duration(self, minutes: int | None) -> int:
-        if minutes is None:
-            return self.default_duration_minutes
-        if not 1 <= minutes <= self.max_duration_minutes:
-            raise InvalidArgument(
-                "duration", f"must be a whole number of minutes, 1 to {self.max_duration_minutes}"
-            )
-        return minutes
-
-    def _instruction(self, text: str | None) -> str:
-        if text is None:
-            return self.default_instruction
-        if not self.custom_instructions:
-            raise CustomInstructionNotAllowed(
+            yield ModelNotAllowed("model", "is not one of the allowed models")
+        yield from _wrong("responseModality", self._wrong_modality(request, model))
+        minutes, most = request.duration_minutes, self.max_duration_minutes
+        if minutes is not None and not 1 <= minutes <= most:
+            yield InvalidArgument("duration", f"must be a whole number of minutes, 1 to {most}")
+        if request.system_instruction is not None and not self.custom_instructions:
+            yield CustomInstructionNotAllowed(
                 "systemInstruction", "custom system instructions are not allowed"
             )
-        if len(text) > MAX_INSTRUCTION_CHARS:
-            raise InvalidArgument(
-                "systemInstruction", f"must be at most {MAX_INSTRUCTION_CHARS} characters"
-            )
-        return text
+        elif request.system_instruction is not None:
+            yield from _wrong("systemInstruction", _wrong_text(request.system_instruction))
+        if request.temperature is not None and not 0 <= request.temperature <= MAX_TEMPERATURE:
+            yield InvalidArgument("temperature", f"must be a number from 0 to {MAX_TEMPERATURE}")
+        if request.request_id and not _REQUEST_ID.fullmatch(request.request_id):
+            yield InvalidArgument("requestId", "must be 1 to 128 printable ASCII characters")
+
+    def _wrong_modality(self, request: TokenRequest, model: Model | None) -> str | None:
+        """Return what the modality must be, and how else to get what is asked for."""
+        asked = request.response_modality.upper()
+        if asked and asked not in set(Modality):
+            return "must be TEXT or AUDIO"
+        if not asked or model is None or asked in model.modalities:
+            return None
+        offered = " or ".join(model.modalities)
+        return f"must be {offered} with model {model.name}{self._instead(Modality(asked))}"
+
+    def _instead(self, asked: Modality) -> str:
+        able = [model.name for model in self.catalogue.models if asked in model.modalities]
+        ways = ["what it says comes as text too, in outputAudioTranscription"]
+        ways = ways if asked is Modality.TEXT else []
+        ways += [f"{asked} can be asked of {' or '.join(able[:_TOLD])}"] if able else []
+        return f"; {'; '.join(ways)}" if ways else ""
+
+
+def plain_text(text: str) -> str:
+    """Return an instruction as it is locked: composed (NFC, UAX #15), lines ended by LF.
+
+    Raises:
+        ValueError: It has characters that are no text, or too many; says which rule.
+
+    """
+    if (wrong := _wrong_text(text)) is not None:
+        raise ValueError(wrong)
+    return _composed(text)
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _wrong_text(text: str) -> str | None:
+    # Composing takes quadratic time in the worst case, and makes one of four at most.
+    if len(text) > 4 * MAX_INSTRUCTION_CHARS or len(_composed(text)) > MAX_INSTRUCTION_CHARS:
+        return f"must be at most {MAX_INSTRUCTION_CHARS} characters"
+    if _NO_TEXT.search(_composed(text)):
+        return "must be text, without control characters or marks that change its direction"
+    return None
+
+
+def _wrong(field: str, description: str | None) -> Iterator[InvalidArgument]:
+    if description is not None:
+        yield InvalidArgument(field, description)
+
+
+def _together(problems: Sequence[InvalidArgument]) -> InvalidArgument:
+    first = problems[0]
+    first.violations = tuple(each for problem in problems for each in problem.violations)
+    return first
 
 
 def _digest(*content: str | float | None) -> bytes:
     return hashlib.sha256(json.dumps(content).encode()).digest()[:16]
-
-
-def _modality(name: str, model: Model) -> Modality:
-    if not name:
-        return model.default_modality
-    try:
-        modality = Modality(name.upper())
-    except ValueError:
-        raise InvalidArgument("responseModality", "must be TEXT or AUDIO") from None
-    if modality not in model.modalities:
-        offered = " or ".join(model.modalities)
-        raise InvalidArgument("responseModality", f"must be {offered} with model {model.name}")
-    return modality
-
-
-def _temperature(value: float | None) -> float | None:
-    if value is not None and not 0 <= value <= MAX_TEMPERATURE:  # NaN is not either
-        raise InvalidArgument("temperature", f"must be a number from 0 to {MAX_TEMPERATURE}")
-    return value

@@ -22,6 +22,8 @@ class Principal:
     """Whether it is a service of ours. Its subject is a name then, and no personal data."""
     key_thumbprint: str = ""
     """The key that it proved to hold (RFC 7638, of a DPoP proof); empty: none."""
+    credential: str = field(default="jwt", compare=False)
+    """What proved it: `jwt`, `api_key` or `certificate`."""
 
 
 @dataclass(frozen=True, slots=True)

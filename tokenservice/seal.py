@@ -30,31 +30,39 @@ class Minted:
 class Sealer:
     """AES-256-GCM under a key that only this service has.
 
-    Bound to the user and the request: a sealed token moved to another user's
-    record, or to another request, does not open.
+    Bound to the user, the request, and the key that the user proved to hold: a
+    sealed token moved to another user's record, or to another request, does not
+    open, nor does it for somebody with another key, or without one.
     """
 
     def __init__(self, key: bytes) -> None:
         """Seal under `key`, 32 bytes, the same on all replicas."""
         self._cipher = AESGCM(key)
 
-    def seal(self, minted: Minted, subject: str, request_id: str) -> bytes:
-        """Return what only `open` of the same key, subject and request id can read."""
+    def seal(
+        self, minted: Minted, subject: str, request_id: str, key_thumbprint: str = ""
+    ) -> bytes:
+        """Return what only `open` of all the same can read."""
         nonce = os.urandom(_NONCE_BYTES)
         content = {"token": minted.token.reveal(), **asdict(minted.lifetime)}
         plain = json.dumps(content).encode()
-        return nonce + self._cipher.encrypt(nonce, plain, _binding(subject, request_id))
+        return nonce + self._cipher.encrypt(
+            nonce, plain, _binding(subject, request_id, key_thumbprint)
+        )
 
-    def open(self, sealed: bytes, subject: str, request_id: str) -> Minted:
+    def open(
+        self, sealed: bytes, subject: str, request_id: str, key_thumbprint: str = ""
+    ) -> Minted:
         """Return what was sealed.
 
         Raises:
-            BrokenSeal: Sealed under another key, for another request, or damaged.
+            BrokenSeal: Sealed under another key, for another request or holder, or damaged.
 
         """
         nonce, cipher = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            plain = self._cipher.decrypt(nonce, cipher, _binding(subject, request_id))
+            binding = _binding(subject, request_id, key_thumbprint)
+            plain = self._cipher.decrypt(nonce, cipher, binding)
         except (InvalidTag, ValueError) as error:
             raise BrokenSeal from error
         content = json.loads(plain)
@@ -62,5 +70,6 @@ class Sealer:
         return Minted(token, Lifetime(**content))
 
 
-def _binding(subject: str, request_id: str) -> bytes:
-    return json.dumps([subject, request_id]).encode()
+def _binding(subject: str, request_id: str, key_thumbprint: str) -> bytes:
+    key = [key_thumbprint] if key_thumbprint else []
+    return json.dumps([subject, request_id, *key]).encode()

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from serving.clock import Clock
     from serving.health import HealthBoard
     from tokenservice.admission import Admission
-    from tokenservice.books import Books
     from tokenservice.calls import Calls
     from tokenservice.grant import Terms
     from tokenservice.issuer import Issuer
+    from tokenservice.ledger.recorder import Recorder
     from tokenservice.policy_port import Policy
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,17 +33,17 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
         *,
         calls: Calls,
         admission: Admission,
-        books: Books,
+        recorder: Recorder,
         terms: Terms,
         issuer: Issuer,
         policy: Policy,
         health: HealthBoard,
         clock: Clock,
     ) -> None:
-        """Read calls with `calls`; what becomes of each that asks for a token is in `books`."""
+        """Read calls with `calls`; record what becomes of each that asks for a token."""
         self._calls = calls
         self._admission = admission
-        self._books = books
+        self._recorder = recorder
         self._terms = terms
         self._issuer = issuer
         self._policy = policy
@@ -57,10 +57,12 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
         """Issue one token."""
         call = self._calls.read("CreateToken", context, request.on_behalf_of)
         asked = wire.token_request(request)
-        with self._books.rejection(call, asked) as account:
-            caller = account.caller = await self._admission.caller(call)
-            grant = await self._admission.grant(caller, asked, call)
-        issued = await self._issuer.issue(call, caller, asked, grant)
+        with self._recorder.request(call.request_id, call.trace_id) as row:
+            row.asked = asked
+            caller = row.caller = await self._admission.caller(call)
+            row.credential = caller.principal.credential
+            grant = row.grant = await self._admission.grant(caller, asked, call)
+            issued = await row.issuing(self._issuer.issue(caller, asked, grant, call.deadline))
         return wire.token_response(issued, grant, self._terms.api_version)
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: Context) -> pb.GetUsageResponse:
@@ -74,9 +76,9 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
         self, request: pb.GetHealthRequest, context: Context
     ) -> pb.GetHealthResponse:
         """Tell whether tokens can be issued."""
+        if missing := self._health.missing:
+            raise NotServing(missing)
         states = self._health.states
-        if not self._health.serving:
-            raise NotServing({name: s for name, s in states.items() if s != SERVING})
         return pb.GetHealthResponse(data=pb.Health(status=SERVING, dependencies=states))
 
     async def GetConfig(

@@ -44,6 +44,9 @@ def token_response(issued: IssuedToken, grant: Grant, api_version: str) -> pb.Cr
     )
     if grant.requested_model != grant.model.name:
         constraints.requested_model = grant.requested_model
+        if grant.requested_model_retired_on is not None:
+            retired_on = grant.requested_model_retired_on.isoformat()
+            constraints.requested_model_retired_on = retired_on
     return pb.CreateTokenResponse(
         token=issued.token.reveal(),
         expire_time=_timestamp(issued.lifetime.expires_at),

@@ -9,6 +9,7 @@ import click
 from policy.cli import options, text
 from policy.cli.client import online
 from policy.v1 import operator_pb2 as pb
+from serving import terminal
 
 if TYPE_CHECKING:
     from policy.cli.client import Operator
@@ -43,14 +44,14 @@ def blocks_list(operator: Operator, *, as_json: bool) -> None:
     rows = [
         [
             options.whose(block.party),
-            text.when(block.expire_time.ToMilliseconds(), now),
-            text.moment(block.create_time.ToMilliseconds()),
-            text.plain(block.actor),
-            text.plain(block.reason),
+            terminal.when(block.expire_time.ToMilliseconds(), now),
+            terminal.moment(block.create_time.ToMilliseconds()),
+            terminal.plain(block.actor),
+            terminal.plain(block.reason),
         ]
         for block in found.blocks
     ]
-    click.echo(text.table(["WHO", "UNTIL", "SINCE", "BY", "REASON"], rows))
+    click.echo(terminal.table(["WHO", "UNTIL", "SINCE", "BY", "REASON"], rows))
 
 
 @blocks.command("add")
@@ -83,7 +84,7 @@ def blocks_add(
     if as_json:
         text.echo_message(answer)
         return
-    ends = text.when(answer.block.expire_time.ToMilliseconds(), options.now())
+    ends = terminal.when(answer.block.expire_time.ToMilliseconds(), options.now())
     click.echo(f"Blocked {options.whose(answer.block.party)} until {ends}.")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policy.cli import text
 from policy.limits import Limit
 from policy.rules import Rule
 from policy.standing import Party
 from policy.v1 import policy_pb2 as pb
+from serving import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def explained(decision: pb.ReserveResponse, count: int, now: int) -> str:
     """Return what would be decided for `count` tokens, and why."""
     rows = [_row(verdict, now) for verdict in decision.verdicts]
     header = ["RULE", "MODE", "VERDICT", "OBSERVED", "THRESHOLD", "HEADROOM", "WOULD PASS"]
-    return f"{_sentence(decision, count, now)}\n\n{text.table(header, rows, right='345')}"
+    return f"{_sentence(decision, count, now)}\n\n{terminal.table(header, rows, right='345')}"
 
 
 def _sentence(decision: pb.ReserveResponse, count: int, now: int) -> str:
@@ -52,7 +52,7 @@ def _refusal(refusal: pb.Refusal, now: int) -> Iterator[str]:
         case reasons.REASON_TOKENS_PER_DAY:
             yield f"more than {value} tokens in a day"
         case reasons.REASON_COOLDOWN:
-            yield f"less than {text.span(value)} after the last token"
+            yield f"less than {terminal.span(value)} after the last token"
         case reasons.REASON_CONCURRENT_SESSIONS:
             yield f"more than {value} unexpired tokens"
         case reasons.REASON_ADDRESS_BLOCKED:
@@ -60,11 +60,11 @@ def _refusal(refusal: pb.Refusal, now: int) -> Iterator[str]:
         case reasons.REASON_USER_BLOCKED:
             yield "the user is blocked"
         case reasons.REASON_ABUSE:
-            yield f"the rule {text.plain(refusal.rule)}"
+            yield f"the rule {terminal.plain(refusal.rule)}"
         case _:
             yield reasons.Reason.Name(refusal.reason)
     if refusal.HasField("next_allowed_time"):
-        yield f"it would pass at {text.when(refusal.next_allowed_time.ToMilliseconds(), now)}"
+        yield f"it would pass at {terminal.when(refusal.next_allowed_time.ToMilliseconds(), now)}"
     else:
         yield "waiting would not help"
 
@@ -76,12 +76,12 @@ def _row(verdict: pb.RuleVerdict, now: int) -> list[str]:
     number = _millis if verdict.rule == Limit.COOLDOWN else _number
     passes = ""
     if verdict.HasField("next_allowed_time"):
-        passes = text.when(verdict.next_allowed_time.ToMilliseconds(), now)
+        passes = terminal.when(verdict.next_allowed_time.ToMilliseconds(), now)
     elif refuses:
         passes = "not by waiting"
     return [
-        text.plain(verdict.rule),
-        text.plain(verdict.mode),
+        terminal.plain(verdict.rule),
+        terminal.plain(verdict.mode),
         _VERDICTS.get(verdict.verdict, "?"),
         number(verdict.observed) if applies else "",
         number(verdict.threshold) if applies else "",
@@ -95,4 +95,4 @@ def _number(value: float) -> str:
 
 
 def _millis(value: float) -> str:
-    return text.span(int(value))
+    return terminal.span(int(value))

@@ -9,6 +9,7 @@ import click
 from policy.cli import explain as cli_explain, options, text
 from policy.cli.client import online
 from policy.v1 import operator_pb2 as pb, policy_pb2
+from serving import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,15 +36,15 @@ def user_show(operator: Operator, *, tier: str, as_json: bool, **names: str | No
     sessions = f" of {most.concurrent_sessions}" if most.concurrent_sessions else ""
     block = "none"
     if shown.HasField("block"):
-        ends = text.when(shown.block.expire_time.ToMilliseconds(), now)
-        block = f"until {ends}, by {text.plain(shown.block.actor)}: "
-        block += text.plain(shown.block.reason)
+        ends = terminal.when(shown.block.expire_time.ToMilliseconds(), now)
+        block = f"until {ends}, by {terminal.plain(shown.block.actor)}: "
+        block += terminal.plain(shown.block.reason)
     for name, value in (
         ("User", shown.user_pseudonym),
         ("Last hour", f"{used.tokens_last_hour} of {most.tokens_per_hour} tokens"),
         ("Last day", f"{used.tokens_last_day} of {most.tokens_per_day} tokens"),
         ("Unexpired", f"{used.active_tokens}{sessions}"),
-        ("Cooldown", text.span(most.cooldown_ms) if most.cooldown_ms else "off"),
+        ("Cooldown", terminal.span(most.cooldown_ms) if most.cooldown_ms else "off"),
         ("Next token", _following(used, now)),
         *_by_limit(used, now),
         ("Violations", str(shown.violations)),
@@ -60,7 +61,7 @@ def _by_limit(used: policy_pb2.Usage, now: int) -> Iterator[tuple[str, str]]:
 def _following(use: policy_pb2.Usage | policy_pb2.LimitUse, now: int) -> str:
     if not use.HasField("next_allowed_time"):
         return "now"
-    return text.when(use.next_allowed_time.ToMilliseconds(), now)
+    return terminal.when(use.next_allowed_time.ToMilliseconds(), now)
 
 
 @user.command("reset")
@@ -129,10 +130,12 @@ def show(operator: Operator, *, as_json: bool) -> None:
     if as_json:
         text.echo_message(answer)
         return
-    click.echo(f"# in force since {text.when(answer.load_time.ToMilliseconds(), options.now())}")
+    click.echo(
+        f"# in force since {terminal.when(answer.load_time.ToMilliseconds(), options.now())}"
+    )
     click.echo(f"# sha256 {answer.digest}")
     for number, problem in enumerate(answer.rejected.splitlines()):
         if not number:
             click.echo("# the newest file is not in force:")
-        click.echo(f"#   {text.plain(problem)}")
+        click.echo(f"#   {terminal.plain(problem)}")
     click.echo(answer.yaml, nl=not answer.yaml.endswith("\n"))

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy.cli import text
 from policy.v1 import operator_pb2 as pb
 from policy.wire import timestamp
+from serving import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from google.protobuf.timestamp_pb2 import Timestamp
-
-_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(?:\d{1,6}[smhd])+")
-_PART = re.compile(r"(\d+)([smhd])")
 
 
 def _decorated(
@@ -88,10 +83,10 @@ def ending(lasting: str | None, until: str | None) -> Timestamp:
     if (lasting is None) == (until is None):
         raise click.UsageError("give one of --for, --until")
     if lasting is not None:
-        if not _DURATION.fullmatch(lasting):
-            raise click.UsageError("--for: must be like 30m, 2h, 1d or 1h30m")
-        millis = sum(int(count) * _UNITS[unit] for count, unit in _PART.findall(lasting))
-        return timestamp(now() + millis)
+        try:
+            return timestamp(now() + terminal.duration(lasting))
+        except ValueError as error:
+            raise click.UsageError(f"--for: {error}") from error
     try:
         time_given = datetime.fromisoformat(until or "")
     except ValueError as error:
@@ -104,4 +99,4 @@ def ending(lasting: str | None, until: str | None) -> Timestamp:
 def whose(named: pb.Party) -> str:
     """Return a party as an answer names it."""
     kind = "address" if named.address_pseudonym else "user"
-    return f"{kind} {text.plain(named.address_pseudonym or named.user_pseudonym)}"
+    return f"{kind} {terminal.plain(named.address_pseudonym or named.user_pseudonym)}"

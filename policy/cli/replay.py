@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policy.cli import text
+from serving import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def _lines(report: Report) -> Iterator[str]:
     else:
         yield (
             f"{report.decisions} decisions about {report.users} users, "
-            f"{text.moment(report.began_at)} to {text.moment(report.ended_at)}."
+            f"{terminal.moment(report.began_at)} to {terminal.moment(report.ended_at)}."
         )
         yield _sentence(report)
     if report.rules:
@@ -54,7 +54,7 @@ def _table(report: Report) -> str:
         report.rules.items(), key=lambda item: (-item[1].newly_refused, -item[1].newly_granted)
     )
     shadows = any(row.logged_shadow or row.candidate_shadow for _, row in rules)
-    rows = [[text.plain(name), *_cells(row, shadows=shadows)] for name, row in rules]
+    rows = [[terminal.plain(name), *_cells(row, shadows=shadows)] for name, row in rules]
     totals = ["total"] + [
         str(number)
         for number in (
@@ -67,7 +67,7 @@ def _table(report: Report) -> str:
     if shadows:
         totals += ["", ""]
     header = _HEADER + (_SHADOW if shadows else [])
-    return text.table(header, [*rows, totals], right="123456")
+    return terminal.table(header, [*rows, totals], right="123456")
 
 
 def _cells(row: Row, *, shadows: bool) -> list[str]:
@@ -91,7 +91,7 @@ def _examples(report: Report) -> Iterator[str]:
         yield ""
         yield "For example:"
         for name, change, ids in found:
-            yield f"  {text.plain(name)}, {change}: {text.plain(' '.join(ids))}"
+            yield f"  {terminal.plain(name)}, {change}: {terminal.plain(' '.join(ids))}"
 
 
 def _notes(report: Report) -> Iterator[str]:

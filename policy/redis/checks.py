@@ -20,8 +20,8 @@ from redis.asyncio import RedisCluster
 from redis.exceptions import NoPermissionError
 
 from policy.limits import DAY_MS
-from policy.redis.link import Client, Link
-from policy.store import StoreUnavailable
+from serving.redis.link import Client, Link
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from policy.store import StoreUnavailable
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from policy.redis.link import Link
-    from policy.redis.scripts import Script
     from serving.clock import Clock
+    from serving.redis.link import Link, Script
 
 log = structlog.get_logger(__name__)
 

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A script, and the name under which the server keeps it."""
-
-    name: str
-    source: bytes
-    sha: str
+from serving.redis.link import Script
 
 
 def script(name: str, source: str, common: str) -> Script:
     """Put a script together: its shebang, what all share, and the rest of it."""
     shebang, _, rest = source.partition("\n")
-    if not shebang.startswith("#!lua"):
-        raise ValueError(f"{name}: the first line says which flags the script has")
-    whole = f"{shebang}\n{common}{rest}".encode()
-    return Script(name, whole, hashlib.sha1(whole, usedforsecurity=False).hexdigest())
+    return Script.of(name, f"{shebang}\n{common}{rest}")
 
 
 @dataclass(frozen=True, slots=True)

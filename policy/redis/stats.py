@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from policy.account import Charge
-    from policy.redis.link import Link
+    from serving.redis.link import Link
 
 _BATCH = 500
 

@@ -37,12 +37,12 @@ from policy.decisions import (
 )
 from policy.limits import DAY_MS, Limit, Verdict
 from policy.redis import checks as redis_checks, codec, stats as redis_stats
-from policy.redis.link import Client, Link, both
 from policy.redis.runner import Runner, wall_clock
 from policy.redis.scripts import Scripts, load_scripts
 from policy.redis.standings import Standings
 from policy.standing import Block, Offender, Party, Standing
-from policy.store import StoreUnavailable
+from serving.redis.link import Client, Link, both
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence

@@ -26,12 +26,12 @@ from policy.record import FORMAT
 from policy.rules import Rule
 from policy.service import PolicyService
 from policy.standing import Blocking, Offender, Party
-from policy.store import StoreUnavailable
 from policy.v1 import operator_pb2 as pb, operator_pb2_grpc, policy_pb2, policy_pb2_grpc
 from serving.channel import open_channel
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.server import grpc_server
+from serving.stores import StoreUnavailable
 
 HOUR = 3_600_000
 KEY = "correct-horse-battery-staple-0123456789"

@@ -38,12 +38,13 @@ from policy.judge import Judge
 from policy.limits import Limits
 from policy.memory import MemoryStore
 from policy.service import PolicyService
-from policy.store import Store, StoreUnavailable
+from policy.store import Store
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving import tracing
 from serving.channel import open_channel
 from serving.health import HealthBoard
 from serving.process import StartError
+from serving.stores import StoreUnavailable
 
 LEASE = 30_000
 LIMITS = Limits(tokens_per_hour=2, tokens_per_day=5, cooldown_ms=0, concurrent_sessions=0)

@@ -65,6 +65,7 @@ def serving_policy(
     health: HealthBoard | None = None,
     recorder: Tape | None = None,
     clock: StillClock | None = None,
+    reflected: bool = False,
 ) -> AbstractAsyncContextManager[Any]:
     """Serve policy on an address."""
     service = PolicyService(
@@ -81,6 +82,7 @@ def serving_policy(
         services=[SERVICE],
         interceptors=[RequestInterceptor()],
         grace=1,
+        reflected=reflected,
     )
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from policy.decisions import Attempt
 from policy.limits import Limits
-from policy.redis.connect import RedisOptions, open_redis
 from policy.redis.store import RedisStore
 from policy.tries import Memory
+from serving.redis.connect import RedisOptions, open_redis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -12,8 +12,8 @@ from store_machine import Pair
 from store_sides import StoreSide
 
 from policy.memory import MemoryStore
-from policy.redis.connect import RedisOptions, open_redis
 from policy.redis.store import RedisStore
+from serving.redis.connect import RedisOptions, open_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -74,3 +74,15 @@ def test_logic_knows_no_wire_format(graph: grimp.ImportGraph, module: str) -> No
     assert module in graph.modules
     reached = graph.find_upstream_modules(module)
     assert {name for name in reached if name.split(".")[0] in WIRE} == set()
+
+
+@pytest.mark.parametrize("room", ["gateway", "emulator"])
+def test_a_room_without_a_store_needs_no_redis(graph: grimp.ImportGraph, room: str) -> None:
+    """What the rooms with a store share in serving brings no client of it to the others."""
+    reached = {
+        name
+        for m in graph.modules
+        if m.split(".")[0] == room
+        for name in graph.find_upstream_modules(m)
+    }
+    assert {name for name in reached if name.split(".")[0] == "redis"} == set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from serving.errors import InvalidArgument, PermissionDenied
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from tokenservice.call import Call
 
 MAX_SUBJECT_CHARS = 255
-_IDENTITY = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)*|dns:[a-z0-9.-]{1,253}")
 
 
 class Services:
@@ -32,7 +30,9 @@ class Services:
     def principal(self, identities: Iterable[str]) -> Principal | None:
         """Return the service that a certificate is of, if we know it."""
         known = [name for name in identities if name in self._by_certificate]
-        return Principal(subject=known[0], service=True) if len(known) == 1 else None
+        if len(known) != 1:
+            return None
+        return Principal(subject=known[0], service=True, credential="certificate")
 
     def caller(self, principal: Principal, call: Call) -> Caller:
         """Return for whom `principal` calls.
@@ -52,18 +52,9 @@ class Services:
                 "onBehalfOf", f"must be 1 to {MAX_SUBJECT_CHARS} printable characters"
             )
         user = Principal(
-            subject=named, tier=principal.tier, key_thumbprint=principal.key_thumbprint
+            subject=named,
+            tier=principal.tier,
+            key_thumbprint=principal.key_thumbprint,
+            credential=principal.credential,
         )
         return Caller(user, call.client, acting=principal.subject)
-
-
-def identity(entry: str) -> str:
-    """Return an entry of a list of certificates' names.
-
-    Raises:
-        ValueError: It is none; the message does not repeat it.
-
-    """
-    if not _IDENTITY.fullmatch(entry):
-        raise ValueError("has an entry that is neither spiffe://DOMAIN/PATH nor dns:NAME")
-    return entry

@@ -1,52 +1,25 @@
 """Stores to hold to one contract: in memory, on a real server, on a real cluster.
 
-The servers run as long as the tests do; each test has names of its own in them.
+Each test has names of its own in them.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from servers import ValkeyServer, valkey_server
-from servers_cluster import ValkeyCluster, valkey_cluster
 from store_bench import LEASE, PATIENT, Bench, StillClock, shared_store
 
 from policy.memory import MemoryStore
-from policy.redis.connect import open_redis
+from serving.redis.connect import open_redis
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
-    from policy.redis.link import Client
+    from servers import ValkeyServer
+    from servers_cluster import ValkeyCluster
 
-
-@pytest.fixture(scope="session")
-def runner() -> Iterator[asyncio.Runner]:
-    """Return what starts and ends servers outside of any test's loop."""
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="session")
-def server(
-    runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ValkeyServer]:
-    """Run one server."""
-    running = valkey_server(tmp_path_factory.mktemp("server"))
-    yield runner.run(running.__aenter__())
-    runner.run(running.__aexit__(None, None, None))
-
-
-@pytest.fixture(scope="session")
-def cluster(
-    runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ValkeyCluster]:
-    """Run a cluster of three."""
-    running = valkey_cluster(tmp_path_factory.mktemp("cluster"))
-    yield runner.run(running.__aenter__())
-    runner.run(running.__aexit__(None, None, None))
+    from serving.redis.link import Client
 
 
 def url_of(kind: str, request: pytest.FixtureRequest) -> str:

@@ -12,7 +12,7 @@ from store_machine import AbusePair, Pair
 from store_mutants import MUTANTS, Mutant
 
 from policy.redis.scripts import load_scripts
-from policy.store import StoreUnavailable
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from servers import ValkeyServer

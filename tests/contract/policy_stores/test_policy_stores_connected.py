@@ -17,18 +17,18 @@ from policy.account import Sealed
 from policy.decisions import Blocked, Committed, Release, Replayed, Reserved
 from policy.limits import HOUR_MS
 from policy.redis.checks import ACL, UnsafeStore, start_check
-from policy.redis.connect import open_redis
 from policy.redis.store import RedisStore
 from policy.rules import Rule
 from policy.standing import Blocking, Offender, Party
-from policy.store import StoreUnavailable
 from policy.tries import TryKind
+from serving.redis.connect import open_redis
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from policy.decisions import Attempt, CommitOutcome
-    from policy.redis.link import Client
+    from serving.redis.link import Client
 
 
 def on(client: Client, prefix: str, **options: Any) -> Bench:

@@ -18,14 +18,14 @@ from policy.redis.runner import wall_clock
 from policy.redis.store import RedisStore
 from policy.rules import Rule
 from policy.standing import Blocking, Offender, Party
-from policy.store import StoreUnavailable
 from policy.tries import TryKind
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from servers import ValkeyServer
 
     from policy.decisions import Attempt, CommitOutcome
-    from policy.redis.link import Client
+    from serving.redis.link import Client
 
 BLOCKING = Blocking(violations=1, window_ms=10_000, block_ms=20_000)
 

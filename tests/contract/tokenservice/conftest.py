@@ -20,6 +20,7 @@ from tokenservice.admission import Admission
 from tokenservice.authenticate import Authenticator
 from tokenservice.client_info import TrustedPeers
 from tokenservice.grant import Terms
+from tokenservice.identity.bearer import BearerVerifier, simple_issuer
 from tokenservice.issuer import Issuer
 from tokenservice.models import catalogue
 from tokenservice.seal import Sealer
@@ -85,8 +86,9 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
         enter = stack.enter_async_context
         client = await enter(policy_client(policy, f"unix:{tmp_path}/p.sock"))
         issuer = Issuer(client, minter, Sealer(bytes(32)), lambda: NOW * 1000)
+        bearers = BearerVerifier({}, lambda: NOW * 1000, simple=simple_issuer(SECRET))
         service = TokenService(
-            admission=Admission(Authenticator(SECRET, lambda: NOW * 1000), TERMS, client),
+            admission=Admission(Authenticator(bearers), TERMS, client),
             trusted_peers=TrustedPeers(["unix"]),
             terms=TERMS,
             issuer=issuer,

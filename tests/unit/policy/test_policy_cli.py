@@ -17,7 +17,7 @@ import structlog
 from policy_server import NOW, PSEUDONYMS, StillClock, Tape, commit, reserve
 
 from policy import record
-from policy.cli import commands as cli, options as cli_options, text as cli_text
+from policy.cli import commands as cli, options as cli_options
 from policy.effective import EffectivePolicy, Tier
 from policy.explain import Explainer
 from policy.judge import Judge
@@ -28,6 +28,7 @@ from policy.operators.service import OperatorService
 from policy.rules import Mode, Rules, VolumeRule
 from policy.service import PolicyService
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
+from serving import terminal
 from serving.channel import open_channel
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
@@ -311,12 +312,12 @@ async def test_what_goes_wrong_is_one_line(
 )
 def test_lengths_of_time(millis: int, text: str) -> None:
     """A length of time is told by its two largest units."""
-    assert cli_text.span(millis) == text
+    assert terminal.span(millis) == text
 
 
 def test_foreign_text_moves_no_cursor() -> None:
     """What came from elsewhere cannot write over a terminal."""
-    assert cli_text.plain("a\x1b[2Jb\nc") == "a?[2Jb?c"
+    assert terminal.plain("a\x1b[2Jb\nc") == "a?[2Jb?c"
 
 
 GOOD = "version: 1\nlimits:\n  tokens_per_hour: 2\n  cooldown_minutes: 0\n"

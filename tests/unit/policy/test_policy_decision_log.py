@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from policy.decision_log import DecisionLog, RotatingFile, Stream, decision_log
+from policy.decision_log import DecisionLog, Stream, decision_log
 from policy.effective import EffectivePolicy
 from policy.explain import Explainer
 from policy.judge import Judge
@@ -23,6 +23,7 @@ from policy.service import PolicyService
 from policy.v1 import policy_pb2 as pb
 from serving.process import StartError
 from serving.pseudonym import Pseudonyms
+from serving.rotating import RotatingFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -36,8 +36,8 @@ from policy.limits import DAY_MS, HOUR_MS, Limit, Limits
 from policy.memory import MemoryStore
 from policy.rules import Client, Content, Rule, Rules
 from policy.standing import Blocking, Offender, Party, Standing
-from policy.store import StoreUnavailable
 from policy.tries import Memory
+from serving.stores import StoreUnavailable
 
 NOW = 1_767_225_600_000
 LEASE = 30_000

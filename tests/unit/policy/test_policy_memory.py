@@ -23,8 +23,8 @@ from policy.limits import DAY_MS, HOUR_MS, Limits
 from policy.memory import MemoryStore
 from policy.rules import Rule
 from policy.standing import Blocking, Offender, Party
-from policy.store import StoreUnavailable
 from policy.tries import Memory, TryKind
+from serving.stores import StoreUnavailable
 
 LEASE = 30_000
 LIMITS = Limits(tokens_per_hour=2, tokens_per_day=100, cooldown_ms=0)

@@ -3,9 +3,9 @@
 from structlog.testing import capture_logs
 
 from policy.memory import MemoryStore
-from policy.store import StoreUnavailable
 from policy.watch import STORE, UNAVAILABLE, report_store
 from serving.health import SERVING, HealthBoard
+from serving.stores import StoreUnavailable
 
 
 class Store(MemoryStore):

@@ -81,6 +81,18 @@ def test_a_field_is_named_in_message_and_details() -> None:
     assert (violation.field, violation.description) == ("duration", "must be whole")
 
 
+def test_each_field_that_is_wrong_is_in_details() -> None:
+    """The sentence is of the first; programs read them all."""
+    error = errors.InvalidArgument("duration", "must be whole")
+    error.violations += (errors.FieldViolation("temperature", "must be a number"),)
+    violations = unpacked(error)["BadRequest"].field_violations
+    assert [(each.field, each.description) for each in violations] == [
+        ("duration", "must be whole"),
+        ("temperature", "must be a number"),
+    ]
+    assert error.message == "duration: must be whole"
+
+
 def test_what_programs_may_know_is_in_the_info() -> None:
     """Metadata of an outcome are those of its ErrorInfo, and of no other outcome's."""
     error = errors.PermissionDenied()

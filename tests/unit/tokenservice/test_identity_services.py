@@ -6,7 +6,7 @@ from serving.errors import InvalidArgument, PermissionDenied
 from tokenservice.call import Call
 from tokenservice.client_info import ClientInfo
 from tokenservice.deadline import Deadline
-from tokenservice.identity.services import Services, identity
+from tokenservice.identity.services import Services
 from tokenservice.principal import Caller, Principal
 
 BACKEND = "spiffe://example.org/backend"
@@ -67,17 +67,3 @@ def test_what_is_no_subject_cannot_be_named(named: str) -> None:
         SERVICES.caller(Principal(BACKEND, service=True), naming(named))
     assert refused.value.violation.field == "onBehalfOf"
 
-
-@pytest.mark.parametrize("entry", [BACKEND, "spiffe://example.org", BATCH])
-def test_names_of_certificates_are_read(entry: str) -> None:
-    """SPIFFE IDs and DNS names are what a list of services has."""
-    assert identity(entry) == entry
-
-
-@pytest.mark.parametrize(
-    "entry", ["", "unix", "backend", "https://example.org/x", "dns:", "spiffe://", "dns:A b"]
-)
-def test_other_entries_are_refused(entry: str) -> None:
-    """What cannot be a name in a certificate is no entry."""
-    with pytest.raises(ValueError, match="neither"):
-        identity(entry)

@@ -13,6 +13,7 @@ from tokenservice.client_info import ClientInfo
 from tokenservice.deadline import Deadline
 from tokenservice.errors import WrongCredentials
 from tokenservice.grant import Terms, TokenRequest
+from tokenservice.identity.bearer import BearerVerifier, simple_issuer
 from tokenservice.models import catalogue
 from tokenservice.principal import Caller, Principal, UnverifiedCredentials
 
@@ -64,7 +65,8 @@ def policy() -> Any:
 @pytest.fixture
 def admission(policy: Any) -> Admission:
     """Return an admission that reports to it."""
-    return Admission(Authenticator(SECRET, lambda: NOW * 1000), TERMS, policy)
+    bearers = BearerVerifier({}, lambda: NOW * 1000, simple=simple_issuer(SECRET))
+    return Admission(Authenticator(bearers), TERMS, policy)
 
 
 def bearer(secret: bytes = SECRET, **claims: Any) -> UnverifiedCredentials:

@@ -12,6 +12,7 @@ import pytest
 from serving.errors import Unauthenticated
 from tokenservice.authenticate import Authenticator
 from tokenservice.errors import WrongCredentials
+from tokenservice.identity.bearer import BearerVerifier, simple_issuer
 from tokenservice.principal import Principal, UnverifiedCredentials
 
 NOW = 1_767_225_600
@@ -19,10 +20,16 @@ SECRET = b"a secret of the tests, long enough."
 CLAIMS = {"sub": "ann", "exp": NOW + 60}
 
 
+def authenticator_at(now: int, **options: Any) -> Authenticator:
+    """Return an authenticator whose clock stands still."""
+    simple = simple_issuer(SECRET, **options)
+    return Authenticator(BearerVerifier({}, lambda: now * 1000, simple=simple))
+
+
 @pytest.fixture
 def authenticator() -> Authenticator:
     """Return an authenticator whose clock stands still."""
-    return Authenticator(SECRET, lambda: NOW * 1000)
+    return authenticator_at(NOW)
 
 
 def encoded(part: bytes) -> str:
@@ -67,18 +74,18 @@ def without(claims: Mapping[str, Any], *names: str) -> dict[str, Any]:
         ({**CLAIMS, "iss": "anybody", "aud": "anything"}, "ann"),
     ],
 )
-def test_a_good_token_names_its_subject(
+async def test_a_good_token_names_its_subject(
     authenticator: Authenticator, claims: dict[str, Any], subject: str
 ) -> None:
     """The principal is `sub`, or `userId` of an older access token; clocks may differ by 30 s."""
-    assert authenticator.authenticate(bearer(token(claims))) == Principal(subject)
+    assert await authenticator.authenticate(bearer(token(claims))) == Principal(subject)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer  "])
-def test_the_scheme_counts_in_any_case(authenticator: Authenticator, scheme: str) -> None:
+async def test_the_scheme_counts_in_any_case(authenticator: Authenticator, scheme: str) -> None:
     """RFC 9110 leaves the case of the scheme and the number of spaces open."""
     credentials = UnverifiedCredentials(authorization=(f"{scheme} {token(CLAIMS)}",))
-    assert authenticator.authenticate(credentials).subject == "ann"
+    assert (await authenticator.authenticate(credentials)).subject == "ann"
 
 
 @pytest.mark.parametrize(
@@ -92,11 +99,11 @@ def test_the_scheme_counts_in_any_case(authenticator: Authenticator, scheme: str
         (None, False),
     ],
 )
-def test_only_the_role_in_a_list_makes_an_operator(
+async def test_only_the_role_in_a_list_makes_an_operator(
     authenticator: Authenticator, roles: object, *, operator: bool
 ) -> None:
     """An operator has `operator` in its list of roles; nothing that resembles it counts."""
-    principal = authenticator.authenticate(bearer(token({**CLAIMS, "roles": roles})))
+    principal = await authenticator.authenticate(bearer(token({**CLAIMS, "roles": roles})))
     assert principal.operator is operator
 
 
@@ -117,19 +124,19 @@ def test_only_the_role_in_a_list_makes_an_operator(
         (None, ""),
     ],
 )
-def test_a_tier_that_is_none_is_the_default(
+async def test_a_tier_that_is_none_is_the_default(
     authenticator: Authenticator, tier: object, named: str
 ) -> None:
     """1 to 64 plain characters are a tier; anything else lets in all the same, without one."""
-    principal = authenticator.authenticate(bearer(token({**CLAIMS, "tier": tier})))
+    principal = await authenticator.authenticate(bearer(token({**CLAIMS, "tier": tier})))
     assert principal == Principal("ann", tier=named)
 
 
-def test_the_tier_stands_in_the_claim_that_is_configured() -> None:
+async def test_the_tier_stands_in_the_claim_that_is_configured() -> None:
     """Another claim can hold the tier, and then `tier` does not."""
-    authenticator = Authenticator(SECRET, lambda: NOW * 1000, tier_claim="https://us/plan")
+    authenticator = authenticator_at(NOW, tier_claim="https://us/plan")
     claims = {**CLAIMS, "tier": "gold", "https://us/plan": "silver"}
-    assert authenticator.authenticate(bearer(token(claims))).tier == "silver"
+    assert (await authenticator.authenticate(bearer(token(claims)))).tier == "silver"
 
 
 BAD_CLAIMS: dict[str, object] = {
@@ -169,10 +176,10 @@ BAD_CLAIMS: dict[str, object] = {
 
 
 @pytest.mark.parametrize("claims", BAD_CLAIMS.values(), ids=BAD_CLAIMS.keys())
-def test_claims_are_read_strictly(authenticator: Authenticator, claims: Any) -> None:
+async def test_claims_are_read_strictly(authenticator: Authenticator, claims: Any) -> None:
     """A token that is well signed but says something odd proves nothing."""
     with pytest.raises(Unauthenticated) as refused:
-        authenticator.authenticate(bearer(token(claims)))
+        await authenticator.authenticate(bearer(token(claims)))
     assert refused.value.reason == "UNAUTHENTICATED"
     assert isinstance(refused.value, WrongCredentials) is (claims not in OF_ANOTHER_TIME)
 
@@ -194,12 +201,12 @@ PAYLOADS = {
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_a_payload_that_is_no_plain_object_is_refused(
+async def test_a_payload_that_is_no_plain_object_is_refused(
     authenticator: Authenticator, payload: bytes
 ) -> None:
     """Claims stand once each, in JSON that every reader reads alike."""
     with pytest.raises(WrongCredentials):
-        authenticator.authenticate(bearer(raw_token(payload)))
+        await authenticator.authenticate(bearer(raw_token(payload)))
 
 
 def unsigned() -> str:
@@ -223,18 +230,18 @@ FORGED = {
 
 
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED.keys())
-def test_only_our_signature_counts(authenticator: Authenticator, forged: str) -> None:
+async def test_only_our_signature_counts(authenticator: Authenticator, forged: str) -> None:
     """Whatever is not signed with HS256 under the secret is refused."""
     with pytest.raises(WrongCredentials):
-        authenticator.authenticate(bearer(forged))
+        await authenticator.authenticate(bearer(forged))
 
 
-def test_a_changed_payload_breaks_the_signature(authenticator: Authenticator) -> None:
+async def test_a_changed_payload_breaks_the_signature(authenticator: Authenticator) -> None:
     """Claims cannot be exchanged under a signature."""
     header, _, signature = token(CLAIMS).split(".")
     payload = encoded(json.dumps({**CLAIMS, "roles": ["operator"]}).encode())
     with pytest.raises(WrongCredentials):
-        authenticator.authenticate(bearer(f"{header}.{payload}.{signature}"))
+        await authenticator.authenticate(bearer(f"{header}.{payload}.{signature}"))
 
 
 GOOD = token(CLAIMS)
@@ -268,19 +275,19 @@ NO_BEARER = {
 
 
 @pytest.mark.parametrize("headers", HEADERS.values(), ids=HEADERS.keys())
-def test_one_bearer_header_is_needed(
+async def test_one_bearer_header_is_needed(
     authenticator: Authenticator, headers: tuple[str, ...]
 ) -> None:
     """No header, two of them, or one that is no bearer token prove nothing."""
     with pytest.raises(Unauthenticated):
-        authenticator.authenticate(UnverifiedCredentials(authorization=headers))
+        await authenticator.authenticate(UnverifiedCredentials(authorization=headers))
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_what_is_no_bearer_token_is_no_guess(authenticator: Authenticator, name: str) -> None:
+async def test_what_is_no_bearer_token_is_no_guess(authenticator: Authenticator, name: str) -> None:
     """Blank headers, a scheme alone and other schemes are no credentials, so no wrong ones."""
     with pytest.raises(Unauthenticated) as refused:
-        authenticator.authenticate(UnverifiedCredentials(authorization=HEADERS[name]))
+        await authenticator.authenticate(UnverifiedCredentials(authorization=HEADERS[name]))
     assert isinstance(refused.value, WrongCredentials) is (name not in NO_BEARER)
     if name in NO_BEARER:
         assert refused.value.message == "Send Authorization: Bearer <token>, or X-API-Key."
@@ -295,13 +302,13 @@ def sized_token(size: int) -> str:
     return made
 
 
-def test_a_token_may_be_8_kib_and_no_longer(authenticator: Authenticator) -> None:
+async def test_a_token_may_be_8_kib_and_no_longer(authenticator: Authenticator) -> None:
     """What is longer than 8 KiB is refused unread, however good."""
     fits, too_long = sized_token(8192), sized_token(8193)
     assert len(fits) == 8192 < len(too_long)
-    assert authenticator.authenticate(bearer(fits)).subject == "ann"
+    assert (await authenticator.authenticate(bearer(fits))).subject == "ann"
     with pytest.raises(Unauthenticated):
-        authenticator.authenticate(bearer(too_long))
+        await authenticator.authenticate(bearer(too_long))
 
 
 @pytest.mark.parametrize(
@@ -314,13 +321,13 @@ def test_a_token_may_be_8_kib_and_no_longer(authenticator: Authenticator) -> Non
         ((" ",), False),
     ],
 )
-def test_an_api_key_is_judged_whatever_the_bearer(
+async def test_an_api_key_is_judged_whatever_the_bearer(
     authenticator: Authenticator, api_key: tuple[str, ...], *, guessed: bool
 ) -> None:
     """A bad API key beside a good bearer is refused; one that is blank is no guess."""
     credentials = UnverifiedCredentials(authorization=(f"Bearer {GOOD}",), api_key=api_key)
     with pytest.raises(Unauthenticated, match="API key") as refused:
-        authenticator.authenticate(credentials)
+        await authenticator.authenticate(credentials)
     assert isinstance(refused.value, WrongCredentials) is guessed
 
 
@@ -339,38 +346,38 @@ def test_an_api_key_is_judged_whatever_the_bearer(
         ({"iss": "us"}, False),
     ],
 )
-def test_issuer_and_audience_are_required_where_configured(
+async def test_issuer_and_audience_are_required_where_configured(
     claims: dict[str, Any], *, good: bool
 ) -> None:
     """The issuer is the one configured, and the audience is it or contains it."""
-    strict = Authenticator(SECRET, lambda: NOW * 1000, issuer="us", audience="api")
+    strict = authenticator_at(NOW, issuer="us", audience="api")
     credentials = bearer(token({**CLAIMS, **claims}))
     if good:
-        assert strict.authenticate(credentials).subject == "ann"
+        assert (await strict.authenticate(credentials)).subject == "ann"
     else:
         with pytest.raises(WrongCredentials):
-            strict.authenticate(credentials)
+            await strict.authenticate(credentials)
 
 
-def test_why_a_token_fails_is_for_the_log(authenticator: Authenticator) -> None:
+async def test_why_a_token_fails_is_for_the_log(authenticator: Authenticator) -> None:
     """The caller learns that it failed, not why; neither sees the token or subject."""
     bad = token({**CLAIMS, "sub": "ann\n", "nbf": NOW + 99})
     with pytest.raises(Unauthenticated) as refused:
-        authenticator.authenticate(bearer(bad))
+        await authenticator.authenticate(bearer(bad))
     assert refused.value.message == "The bearer token is not valid."
     assert "nbf" in str(refused.value.__cause__)
     assert bad not in repr(refused.value) + repr(refused.value.__cause__)
 
 
-def test_an_expired_token_is_told_apart() -> None:
+async def test_an_expired_token_is_told_apart() -> None:
     """A client that must renew its token learns so."""
-    authenticator = Authenticator(SECRET, lambda: (NOW + 90) * 1000)
+    authenticator = authenticator_at(NOW + 90)
     with pytest.raises(Unauthenticated, match="expired") as refused:
-        authenticator.authenticate(bearer(GOOD))
+        await authenticator.authenticate(bearer(GOOD))
     assert not isinstance(refused.value, WrongCredentials)
     forged = token(CLAIMS, secret=b"another secret of the same length..")
     with pytest.raises(WrongCredentials):
-        authenticator.authenticate(bearer(forged))
+        await authenticator.authenticate(bearer(forged))
 
 
 def test_credentials_and_subject_are_not_shown() -> None:

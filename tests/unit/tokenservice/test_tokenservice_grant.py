@@ -1,5 +1,7 @@
 """What is asked for, and what it grants."""
 
+import datetime as dt
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from serving.errors import InvalidArgument
 from tokenservice.errors import CustomInstructionNotAllowed, ModelNotAllowed
 from tokenservice.grant import Terms, TokenRequest
-from tokenservice.models import Modality, catalogue
+from tokenservice.models import Modality, Model, catalogue
 from tokenservice.token import Lifetime
 
 NOW = 1_767_225_600_000
@@ -42,6 +44,8 @@ def test_an_alias_is_locked_to_the_model_it_stands_for() -> None:
     """The token is for the real model; what was asked for is kept beside it."""
     grant = TERMS.grant(TokenRequest(model=ALIAS))
     assert (grant.model.name, grant.requested_model) == (TEXT_MODEL, ALIAS)
+    assert grant.requested_model_retired_on == dt.date(2025, 12, 9)
+    assert TERMS.grant(TokenRequest(model=TEXT_MODEL)).requested_model_retired_on is None
     assert grant.setup["model"] == f"models/{TEXT_MODEL}"
 
 
@@ -64,6 +68,9 @@ def test_a_model_that_only_speaks_defaults_to_audio() -> None:
         {"system_instruction": "x" * 1000},
         {"system_instruction": "😀" * 1000},
         {"system_instruction": ""},
+        {"system_instruction": "one\ntwo\tthree"},
+        {"system_instruction": "\u05d0\u200f!\u200e"},
+        {"system_instruction": unicodedata.normalize("NFD", "\u1e69" * 1000)},
         {"temperature": 0.0},
         {"temperature": 2.0},
         {"request_id": "r" * 128},
@@ -85,6 +92,14 @@ def test_the_last_allowed_value_is_allowed(fields: dict[str, Any]) -> None:
         ({"response_modality": " TEXT"}, "responseModality"),
         ({"response_modality": "TEXT", "model": AUDIO_MODEL}, "responseModality"),
         ({"system_instruction": "x" * 1001}, "systemInstruction"),
+        ({"system_instruction": "x" * 200_000}, "systemInstruction"),
+        ({"system_instruction": "a\0b"}, "systemInstruction"),
+        ({"system_instruction": "a\x1b[31m"}, "systemInstruction"),
+        ({"system_instruction": "a\x7f"}, "systemInstruction"),
+        ({"system_instruction": "a\x85"}, "systemInstruction"),
+        ({"system_instruction": "a\u202eb"}, "systemInstruction"),
+        ({"system_instruction": "a\u2066b"}, "systemInstruction"),
+        ({"system_instruction": "a\ud800"}, "systemInstruction"),
         ({"temperature": -0.01}, "temperature"),
         ({"temperature": 2.01}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
@@ -101,7 +116,7 @@ def test_a_field_that_breaks_its_rule_is_named(fields: dict[str, Any], named: st
     with pytest.raises(InvalidArgument) as refused:
         TERMS.grant(TokenRequest(**fields))
     assert refused.value.reason == "INVALID_ARGUMENT"
-    assert refused.value.violation.field == named
+    assert refused.value.violations[0].field == named
 
 
 @pytest.mark.parametrize("name", ["gemini-9", TEXT_MODEL.upper(), f"models/{TEXT_MODEL}", "../x"])
@@ -109,7 +124,10 @@ def test_a_model_that_is_not_on_the_list_is_refused(name: str) -> None:
     """Unknown and not allowed are one answer, which does not repeat the name."""
     with pytest.raises(ModelNotAllowed) as refused:
         TERMS.grant(TokenRequest(model=name))
-    assert (refused.value.reason, refused.value.violation.field) == ("MODEL_NOT_ALLOWED", "model")
+    assert (refused.value.reason, refused.value.violations[0].field) == (
+        "MODEL_NOT_ALLOWED",
+        "model",
+    )
     assert name not in refused.value.message
 
 
@@ -120,7 +138,7 @@ def test_instructions_are_refused_while_they_are_off(text: str) -> None:
     with pytest.raises(CustomInstructionNotAllowed) as refused:
         terms.grant(TokenRequest(system_instruction=text))
     assert refused.value.reason == "CUSTOM_INSTRUCTION_NOT_ALLOWED"
-    assert refused.value.violation.field == "systemInstruction"
+    assert refused.value.violations[0].field == "systemInstruction"
 
 
 def test_the_setup_is_all_that_a_session_can_be() -> None:
@@ -210,6 +228,71 @@ def test_the_start_window_ends_by_the_tokens_end(duration: int, window: int, sta
 
 
 def test_an_instruction_is_not_shown() -> None:
-    """What a user told the model is in no repr."""
+    """What a user told the model is in no repr; nor is what else was sent, unchecked."""
     request = TokenRequest(system_instruction="my secret")
     assert "my secret" not in repr(request) + repr(TERMS.grant(request))
+    sent = TokenRequest(model="my secret", response_modality="my secret", request_id="my secret")
+    assert "my secret" not in repr(sent)
+
+
+@pytest.mark.parametrize(
+    "sent, locked",
+    [
+        ("cafe\u0301", "caf\u00e9"),
+        ("\u212b", "\u00c5"),
+        ("one\r\ntwo\rthree\n", "one\ntwo\nthree\n"),
+        ("\uff21", "\uff21"),
+    ],
+)
+def test_an_instruction_is_locked_in_one_spelling(sent: str, locked: str) -> None:
+    """Composed characters (NFC), lines ended by a newline, and nothing else is changed."""
+    assert TERMS.grant(TokenRequest(system_instruction=sent)).system_instruction == locked
+
+
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    """The sentence and the reason are of the first field, in the order of the API."""
+    request = TokenRequest(
+        model="../x",
+        response_modality="VIDEO",
+        duration_minutes=0,
+        system_instruction="a\0",
+        temperature=3,
+        request_id="\0",
+    )
+    with pytest.raises(ModelNotAllowed) as refused:
+        TERMS.grant(request)
+    assert refused.value.message == "model: is not one of the allowed models"
+    assert [violation.field for violation in refused.value.violations] == [
+        "model",
+        "responseModality",
+        "duration",
+        "systemInstruction",
+        "temperature",
+        "requestId",
+    ]
+
+
+def test_text_of_a_model_that_only_speaks_is_refused_with_what_to_ask_for() -> None:
+    """The refusal says where its text is, and which models do answer in text."""
+    with pytest.raises(InvalidArgument) as refused:
+        TERMS.grant(TokenRequest(model=AUDIO_MODEL, response_modality="text"))
+    assert refused.value.message == (
+        f"responseModality: must be AUDIO with model {AUDIO_MODEL}; "
+        "what it says comes as text too, in outputAudioTranscription; "
+        f"TEXT can be asked of {TEXT_MODEL} or {THINKING}"
+    )
+    alone = replace(TERMS, catalogue=catalogue((AUDIO_MODEL,), AUDIO_MODEL))
+    with pytest.raises(InvalidArgument) as refused:
+        alone.grant(TokenRequest(response_modality="TEXT"))
+    assert refused.value.message.endswith("in outputAudioTranscription")
+
+
+def test_audio_of_a_model_that_only_writes_is_refused_with_who_speaks() -> None:
+    """Without a way around it, only the models that can are named."""
+    known = {m.name: m for m in (Model(name="mute", modalities=(Modality.TEXT,)), Model(name="b"))}
+    terms = replace(TERMS, catalogue=catalogue(known, "mute", known))
+    with pytest.raises(InvalidArgument) as refused:
+        terms.grant(TokenRequest(response_modality="AUDIO"))
+    assert refused.value.message == (
+        "responseModality: must be TEXT with model mute; AUDIO can be asked of b"
+    )

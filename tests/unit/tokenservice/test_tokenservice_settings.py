@@ -114,11 +114,16 @@ def test_the_peers_that_are_trusted_are_configured(
     assert (peers.client_info("ipv4:127.0.0.1:5", said).address == "192.0.2.1") is loopback
 
 
-@pytest.mark.parametrize("name", ["LIVE_API_JWT_SECRET", "GEMINI_API_KEY"])
-def test_a_missing_secret_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    "name, told",
+    [("LIVE_API_JWT_SECRET", ", or else TOKENSERVICE_ISSUERS"), ("GEMINI_API_KEY", "")],
+)
+def test_a_missing_secret_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
     """What has no default has to be set."""
     monkeypatch.delenv(name)
-    with pytest.raises(SettingsError, match=f"^{name}: must be set$"):
+    with pytest.raises(SettingsError, match=f"^{name}: must be set{told}$"):
         load(TokenServiceSettings)
 
 
@@ -128,8 +133,7 @@ def test_a_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     file.write_text(f"{SECRET} from a file\n")
     monkeypatch.delenv("LIVE_API_JWT_SECRET")
     monkeypatch.setenv("LIVE_API_JWT_SECRET_FILE", str(file))
-    settings = load(TokenServiceSettings)
-    assert settings.jwt_secret.get_secret_value() == f"{SECRET} from a file"
+    assert load(TokenServiceSettings).trust.secret == f"{SECRET} from a file".encode()
 
 
 def test_a_secret_in_two_places_stops_the_start(
@@ -158,3 +162,39 @@ def test_a_file_that_holds_no_secret_stops_the_start(
 def test_secrets_are_not_shown() -> None:
     """The settings can be printed."""
     assert SECRET not in repr(load(TokenServiceSettings))
+
+
+def test_a_file_of_models_is_used_as_it_was_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its aliases and modalities are in force, and a later edit changes nothing."""
+    file = tmp_path / "models.json"
+    file.write_text('{"models": [{"name": "new", "aliases": [{"name": "gemini-3.8-live"}]}]}')
+    monkeypatch.setenv("LIVE_API_MODELS_FILE", str(file))
+    monkeypatch.setenv("LIVE_API_ALLOWED_MODELS", "new")
+    settings = load(TokenServiceSettings)
+    file.write_text("{")
+    assert settings.terms.catalogue.default.name == "new"
+    assert settings.terms.catalogue.aliases == {"gemini-3.8-live": "new"}
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"models": []}'])
+def test_a_file_of_models_that_is_none_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    """One line names the variable and the problem."""
+    file = tmp_path / "models.json"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("LIVE_API_MODELS_FILE", str(file))
+    with pytest.raises(SettingsError, match=r"\ALIVE_API_MODELS_FILE: [^\n]+\Z"):
+        load(TokenServiceSettings)
+
+
+def test_a_default_instruction_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no caller may send, no operator locks by mistake; composed as a caller's is."""
+    monkeypatch.setenv("LIVE_API_DEFAULT_SYSTEM_INSTRUCTION", "cafe\u0301")
+    assert load(TokenServiceSettings).terms.default_instruction == "caf\u00e9"
+    monkeypatch.setenv("LIVE_API_DEFAULT_SYSTEM_INSTRUCTION", "a\x1b[31m")
+    with pytest.raises(SettingsError, match="LIVE_API_DEFAULT_SYSTEM_INSTRUCTION: must be text"):
+        load(TokenServiceSettings)

@@ -22,10 +22,12 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
+from serving import plaintext
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from policy.redis.link import Client
+    from serving.redis.link import Client
 
 _PORT, _SENTINEL_PORT = 6379, 26379
 _TLS_OPTIONS = frozenset(
@@ -66,6 +68,11 @@ class Target:
     login: dict[str, str] = field(default_factory=dict, repr=False)
     options: dict[str, Any] = field(default_factory=dict, repr=False)
     sentinel_login: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def stays(self) -> bool:
+        """Whether what is said to it is encrypted, or stays on this machine."""
+        return self.tls or all(plaintext.is_loopback(host) for host, _ in self.hosts)
 
 
 def parse(url: str) -> Target:

@@ -7,6 +7,8 @@ a script that the server does not know any more, which has changed nothing.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
@@ -18,16 +20,31 @@ from redis.exceptions import (
     TimeoutError as Late,
 )
 
-from policy.store import StoreUnavailable
+from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from policy.redis.scripts import Script
-
 T = TypeVar("T")
 U = TypeVar("U")
 Client = Redis | RedisCluster
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script, and the name under which a server keeps it."""
+
+    name: str
+    source: bytes
+    sha: str
+
+    @classmethod
+    def of(cls, name: str, source: str) -> Script:
+        """Return the script of this text, whose first line must say which flags it has."""
+        if not source.startswith("#!lua"):
+            raise ValueError(f"{name}: the first line says which flags the script has")
+        text = source.encode()
+        return cls(name, text, hashlib.sha1(text, usedforsecurity=False).hexdigest())
 
 
 class Link:
@@ -118,19 +135,26 @@ class Link:
 
     async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """Read values, in as many round trips as there are servers."""
+        return await self.run_all([("GET", key) for key in keys])
+
+    async def run_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run commands that do not depend on each other, in as many round trips as servers.
+
+        The first that fails is raised, once all have run.
+        """
         await self._ready()
         pipe = (
             self.client.pipeline()
             if isinstance(self.client, RedisCluster)
             else self.client.pipeline(transaction=False)
         )
-        for key in keys:
-            pipe.execute_command("GET", key)
-        values = await pipe.execute(raise_on_error=False)
-        for value in values:
-            if isinstance(value, Exception):
-                raise value
-        return list(values)
+        for command in commands:
+            pipe.execute_command(*command)
+        answers = await pipe.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return list(answers)
 
     async def primaries(self) -> list[Any]:
         """Return what takes `execute_command` for each server that is written to."""

@@ -3,7 +3,7 @@
 import pytest
 from redis.asyncio import Redis, RedisCluster
 
-from policy.redis.connect import RedisOptions, Target, open_redis, parse
+from serving.redis.connect import RedisOptions, Target, open_redis, parse
 
 LOCAL = (("localhost", 6379),)
 

@@ -1,0 +1,62 @@
+"""`tokenservice`: serves, or is an operator's tool.
+
+The service and its tool are one program, so that they are never of different
+versions on one machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from tokenservice.cli import keys as cli_keys, users as cli_users
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.group(invoke_without_command=True, context_settings={"max_content_width": 100})
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Issue tokens. Without a command: serve."""
+    if context.invoked_subcommand is None:
+        serve_forever()
+
+
+@cli.command()
+def serve() -> None:
+    """Serve until told to stop; docs/settings.md has the settings."""
+    serve_forever()
+
+
+for command in (cli_keys.keys, cli_users.users):
+    cli.add_command(command)
+
+
+def serve_forever() -> NoReturn:
+    """Run the service."""
+    from tokenservice.__main__ import main as run  # noqa: PLC0415 - a tool needs no server's libraries
+
+    run()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command; what goes wrong is one line on standard error, and the exit code 1 or 2."""
+    try:
+        code = cli.main(arguments, prog_name="tokenservice", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"tokenservice: {' '.join(error.format_message().split())}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
+    except BrokenPipeError:  # as in `tokenservice keys list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

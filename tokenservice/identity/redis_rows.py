@@ -1,0 +1,169 @@
+"""Rows in Redis or Valkey, 7 or later, for any number of machines.
+
+    PREFIX:{identity}:meta       which store it is, and which content
+    PREFIX:{identity}:keys       API keys, by id
+    PREFIX:{identity}:denials    users who may no longer, by pseudonym
+
+All are in one slot of a cluster. None ever ends by itself.
+
+What a replica's user may do is no more than this, `lt-id` being the prefix of keys; an
+operator's may also `+hset +hsetnx +hdel`:
+
+    user tokenservice on >SECRET resetchannels -@all ~lt-id:* +evalsha +eval +hmget +hget
+        +hlen +hgetall +info +ping +select +client|setinfo +cluster|slots +command +asking
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import RedisCluster
+from redis.exceptions import NoPermissionError
+
+from serving.redis.link import Client, Link, Script
+from tokenservice.identity.rows import (
+    MOST_ROWS,
+    Content,
+    TooManyRows,
+    UnsafeRows,
+    Version,
+    another_key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+READS = (
+    "resetchannels -@all ~{prefix}:* +evalsha +eval +hmget +hget +hlen +hgetall "
+    "+info +ping +select +client|setinfo +cluster|slots +command +asking"
+)
+"""What an ACL user must be allowed that only reads, as a replica does."""
+WRITES = f"{READS} +hset +hsetnx +hdel"
+"""What an operator's must be allowed."""
+
+_VERSION = Script.of(
+    "version",
+    """#!lua flags=no-writes
+return redis.call('HMGET', KEYS[1], 'names', 'epoch', 'change')
+""",
+)
+_READ = Script.of(
+    "read",
+    """#!lua flags=no-writes
+local meta = redis.call('HMGET', KEYS[1], 'names', 'epoch', 'change')
+return {meta, redis.call('HGETALL', KEYS[2]), redis.call('HGETALL', KEYS[3])}
+""",
+)
+_CHANGE = Script.of(
+    "change",
+    """#!lua
+local names, epoch, change, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local row, before, after = ARGV[5], ARGV[6], ARGV[7]
+if (redis.call('HGET', KEYS[1], 'names') or names) ~= names then return {'OTHERS'} end
+local found = redis.call('HGET', KEYS[2], row)
+if (found or '') ~= before then return {'CHANGED'} end
+if after == '' then
+  redis.call('HDEL', KEYS[2], row)
+else
+  if not found and redis.call('HLEN', KEYS[2]) >= most then return {'FULL'} end
+  redis.call('HSET', KEYS[2], row, after)
+end
+redis.call('HSETNX', KEYS[1], 'names', names)
+redis.call('HSETNX', KEYS[1], 'epoch', epoch)
+redis.call('HSET', KEYS[1], 'change', change)
+return {'DONE'}
+""",
+)
+_CALLS = 4
+
+
+class RedisRows:
+    """Keeps rows in three hashes. Whatever goes wrong is StoreUnavailable."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        names: bytes,
+        prefix: str = "lt-id",
+        timeout_ms: int = 375,
+        most: int = MOST_ROWS,
+    ) -> None:
+        """Use `client`, which open_redis made; it stays the caller's to close.
+
+        `names` is the fingerprint of the key that rows are sealed under. No call
+        takes longer than `timeout_ms`; no table has more than `most` rows.
+        """
+        self._link = Link(client, timeout_ms=timeout_ms, calls=_CALLS)
+        self._prefix = f"{prefix}:{{identity}}"
+        self._names, self._most = names, most
+
+    async def check(self) -> None:
+        """Raise UnsafeRows if a server may drop rows: whom they deny would be let in again."""
+        for policy in await self._link.within(self._told()):
+            if policy.startswith("allkeys"):
+                raise UnsafeRows(
+                    f"the store's maxmemory-policy is {policy}: a full server would drop whom "
+                    "to refuse; noeviction keeps all"
+                )
+
+    async def version(self) -> Version:
+        """See Rows."""
+        return self._version(await self._link.within(self._link.run(_VERSION, self._keys(), ())))
+
+    async def read(self) -> Content:
+        """See Rows."""
+        script = self._link.run(_READ, self._keys("keys", "denials"), ())
+        meta, keys, denials = await self._link.within(script)
+        return Content(self._version(meta), _pairs(keys), _pairs(denials))
+
+    async def change(
+        self, table: str, name: str, before: bytes | None, after: bytes | None
+    ) -> bool:
+        """See Rows."""
+        new = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
+        values = (self._names, *new, self._most, name, before or b"", after or b"")
+        outcome = await self._link.within(self._link.run(_CHANGE, self._keys(table), values))
+        match outcome[0]:
+            case b"OTHERS":
+                raise self._another_key()
+            case b"FULL":
+                raise TooManyRows(f"there are {self._most} already")
+            case answer:
+                return bool(answer == b"DONE")
+
+    def _keys(self, *tables: str) -> list[str]:
+        return [f"{self._prefix}:{each}" for each in ("meta", *tables)]
+
+    def _version(self, meta: Sequence[bytes | None]) -> Version:
+        names, epoch, change = meta
+        if names not in {None, self._names}:
+            raise self._another_key()
+        return Version(epoch or b"", change or b"")
+
+    def _another_key(self) -> UnsafeRows:
+        return another_key("another TOKENSERVICE_STORE_PREFIX")
+
+    async def _told(self) -> list[str]:
+        try:
+            return [await self._policy(server) for server in await self._link.primaries()]
+        except NoPermissionError:
+            raise UnsafeRows(
+                "the store's user may not ask INFO, so nobody knows whether the server evicts: "
+                "allow it +info"
+            ) from None
+
+    async def _policy(self, server: Any) -> str:
+        client: Any = self._link.client
+        told = (
+            await client.execute_command("INFO", "memory", target_nodes=server)
+            if isinstance(client, RedisCluster)
+            else await server.execute_command("INFO", "memory")
+        )
+        return str(told.get("maxmemory_policy"))
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
+    pairs = iter(flat)
+    return {name.decode(): value for name, value in zip(pairs, pairs, strict=True)}

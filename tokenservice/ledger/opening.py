@@ -1,0 +1,115 @@
+"""Opens the ledger that the settings name."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from serving.redis.connect import RedisOptions, open_redis
+from tokenservice.ledger.jsonl import JsonlSink, JsonlSource
+from tokenservice.ledger.ledger import Ledger
+from tokenservice.ledger.names import Names
+from tokenservice.ledger.recorder import Recorder
+from tokenservice.ledger.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from serving.clock import Clock
+    from tokenservice.ledger.ports import Sink, Source
+    from tokenservice.ledger.settings import LedgerSettings
+
+log = structlog.get_logger(__name__)
+
+_MEGABYTE = 1_000_000
+_PATIENCE_MS = 1_000
+"""Nobody waits for the ledger, so its server has longer than the store's."""
+_SEARCH_PATIENCE_MS = 10_000
+_CONNECTIONS = 2
+
+
+@asynccontextmanager
+async def open_recorder(settings: LedgerSettings, clock: Clock) -> AsyncIterator[Recorder]:
+    """Yield what requests are recorded by; in the end, wait until their rows are kept.
+
+    Raises:
+        StartError: The file cannot be written.
+
+    """
+    async with AsyncExitStack() as stack:
+        sink: Sink
+        if settings.ledger_path is not None:
+            sink = JsonlSink(
+                settings.ledger_path,
+                clock,
+                max_bytes=settings.ledger_max_mb * _MEGABYTE,
+                backups=settings.ledger_backups,
+                retention_days=settings.ledger_retention_days,
+            )
+        elif settings.ledger_stream is not None:
+            sink = await _stream(stack, settings, settings.ledger_stream, _PATIENCE_MS)
+        else:
+            log.warning("no ledger is kept", hint="TOKENSERVICE_LEDGER names a file for one")
+            yield Recorder(None, Names(b""), clock)
+            return
+        ledger = await stack.enter_async_context(
+            Ledger(
+                sink,
+                capacity=settings.ledger_max_waiting,
+                # A stop without patience for calls has some for what they left behind.
+                close_seconds=max(1.0, settings.drain_seconds),
+            )
+        )
+        required = settings.on_ledger_failure == "refuse"
+        recorder = Recorder(ledger, names(settings), clock, required=required)
+        stack.push_async_callback(recorder.drain)
+        yield recorder
+
+
+@asynccontextmanager
+async def open_source(settings: LedgerSettings, needle: bytes = b"") -> AsyncIterator[Source]:
+    """Yield what rows are read from; where that is cheaper, only those that have `needle`.
+
+    Raises:
+        ValueError: The settings name no ledger.
+
+    """
+    async with AsyncExitStack() as stack:
+        if settings.ledger_path is not None:
+            yield JsonlSource(settings.ledger_path, needle)
+        elif settings.ledger_stream is not None:
+            yield await _stream(stack, settings, settings.ledger_stream, _SEARCH_PATIENCE_MS)
+        else:
+            raise ValueError(
+                "there is no ledger: set TOKENSERVICE_LEDGER, "
+                "or TOKENSERVICE_STORE_URL to a Redis, as they are set for the service"
+            )
+
+
+def names(settings: LedgerSettings) -> Names:
+    """Return what names are hashed by.
+
+    Raises:
+        ValueError: There is no key.
+
+    """
+    if settings.hash_key is None:
+        raise ValueError("TOKENSERVICE_HASH_KEY: must be set, to what it is for the service")
+    return Names(settings.hash_key.get_secret_value().encode())
+
+
+async def _stream(
+    stack: AsyncExitStack, settings: LedgerSettings, url: str, patience_ms: int
+) -> Stream:
+    options = RedisOptions(
+        connect_timeout_ms=patience_ms, socket_timeout_ms=patience_ms, max_connections=_CONNECTIONS
+    )
+    return Stream(
+        await stack.enter_async_context(open_redis(url, options)),
+        settings.store_prefix,
+        retention_days=settings.ledger_retention_days,
+        max_rows=settings.ledger_max_rows,
+        timeout_ms=2 * patience_ms,
+    )
