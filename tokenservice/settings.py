@@ -236,9 +236,9 @@ class TokenServiceSettings(LedgerSettings):
     @property
     def identity_key(self) -> bytes:
         """What users are named by; without one that is set, by this process alone."""
-        return (
-            self.hash_key.get_secret_value().encode() if self.hash_key else secrets.token_bytes(32)
-        )
+        if self.hash_key is None:
+            return secrets.token_bytes(MIN_KEY_BYTES)
+        return self.hash_key.get_secret_value().encode()
 
     @property
     def terms(self) -> Terms:
