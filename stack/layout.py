@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 _DEV_TOKEN_SECONDS = 12 * 3600
 _JWT_SECRET = ("LIVE_API_JWT_SECRET", "LIVE_API_JWT_SECRET_FILE")  # handed on by `programs`
 _OPERATOR_KEY = "POLICY_OPERATOR_KEY"
+_EMULATOR_KEY = "GEMINI_LIVE_EMULATOR_API_KEY"
 _REFLECTION = "true"  # who runs it here may ask what there is
 _SECRETS = frozenset(
     {
         "GEMINI_API_KEY",
+        _EMULATOR_KEY,
         "TOKENSERVICE_SEAL_KEY",
         "POLICY_HASH_KEY",
         "POLICY_STORE_URL",
@@ -199,7 +201,7 @@ class Layout:
         if not self.emulated:
             return {}
         return {
-            "GEMINI_API_KEY": self.environment.get("GEMINI_LIVE_EMULATOR_API_KEY", "emulator-key"),
+            "GEMINI_API_KEY": self.environment.get(_EMULATOR_KEY, "emulator-key"),
             "GOOGLE_GEMINI_BASE_URL": self.emulator_url,
         }
 
@@ -207,6 +209,7 @@ class Layout:
         return self._program(
             "emulator",
             ready.answering(f"{self.emulator_url}/healthz"),
+            _EMULATOR_KEY,
             GEMINI_LIVE_EMULATOR_HOST=self.host,
             GEMINI_LIVE_EMULATOR_PORT=str(self.emulator.number),
             GEMINI_LIVE_EMULATOR_TLS_PORT=str(self.emulator_tls.number),
