@@ -8,6 +8,7 @@ from gateway.client_metadata import ClientMetadata
 from gateway.envelope import V2Envelope
 from gateway.observing import Observed
 from gateway.settings import GatewaySettings
+from gateway.shedding import SheddingCaller
 from gateway.tracing import TracedCaller
 from gateway.transcoding.asgi import Transcoder
 from gateway.transcoding.calling import UnaryCaller
@@ -15,17 +16,18 @@ from gateway.transcoding.router import make_router
 from tokenservice.v1 import tokenservice_pb2
 
 _SERVICE = tokenservice_pb2.DESCRIPTOR.services_by_name["TokenService"]
-_UNTRACED = frozenset({_SERVICE.methods_by_name["GetHealth"].full_name})
+_HEALTH = frozenset({_SERVICE.methods_by_name["GetHealth"].full_name})
+_UNTRACED = _HEALTH
 
 
 def make_app(settings: GatewaySettings, channel: grpc.aio.Channel) -> ASGIApp:
     """Return the application that serves TokenService, reached by `channel`, over HTTP."""
     router = make_router([_SERVICE])
-    call = UnaryCaller(channel, timeout=settings.rpc_timeout_ms / 1000)
+    call = TracedCaller(UnaryCaller(channel, timeout=settings.rpc_timeout_ms / 1000), _UNTRACED)
     client = ClientMetadata(settings.proxies)
     transcoder = Transcoder(
         router,
-        TracedCaller(call, _UNTRACED),
+        SheddingCaller(call, settings.max_concurrent_requests, exempt=_HEALTH),
         V2Envelope(),
         metadata=lambda request: forwarding.metadata(request) + client(request),
         prepare=forwarding.idempotency_key,

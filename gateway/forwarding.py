@@ -20,6 +20,7 @@ MAX_METADATA_BYTES = 7 * 1024
 _FORWARDED = {
     "authorization": "authorization",
     "x-api-key": "x-api-key",
+    "dpop": "dpop",
     "user-agent": "grpcgateway-user-agent",
 }
 _PRINTABLE = re.compile(r"[ -~]*")

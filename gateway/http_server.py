@@ -2,14 +2,17 @@
 
 import asyncio
 import errno
+import functools
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.http_protocol import HttpProtocol
+from gateway.connections import Connections
+from gateway.http_protocol import HttpLimits, HttpProtocol
 from gateway.settings import GatewaySettings
 from serving.certificates import Certificates
 from serving.process import StartError
@@ -48,7 +51,7 @@ async def serve(
     """
     config = uvicorn.Config(
         app,
-        http=HttpProtocol,
+        http=_protocol(settings),
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -70,6 +73,21 @@ async def serve(
         await serving
     finally:
         stopping.cancel()
+
+
+def _protocol(settings: GatewaySettings) -> type[asyncio.Protocol]:
+    """Return what makes the protocol of each connection; all count on one list."""
+    limits = HttpLimits(
+        head_timeout=settings.head_timeout_ms / 1000,
+        write_timeout=settings.write_timeout_ms / 1000,
+        max_head_bytes=settings.max_head_bytes,
+        max_headers=settings.max_headers,
+    )
+    connections = Connections(
+        settings.max_connections, settings.max_connections_per_address, settings.proxies
+    )
+    make = functools.partial(HttpProtocol, limits=limits, connections=connections)
+    return cast("type[asyncio.Protocol]", make)  # uvicorn calls it, and asks nothing else of it
 
 
 class _Server(uvicorn.Server):

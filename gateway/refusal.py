@@ -70,12 +70,16 @@ def of_request(error: errors.RequestError) -> Refusal:
         case errors.MethodNotAllowedError():
             status, code = 405, "METHOD_NOT_ALLOWED"
             headers = {"Allow": ", ".join(error.allow)}
-        case errors.SlowBodyError():
+        case errors.SlowHeadError() | errors.SlowBodyError():
             status, code, headers = 408, "REQUEST_TIMEOUT", {"Connection": "close"}
         case errors.PayloadTooLargeError():
             status, code = 413, "PAYLOAD_TOO_LARGE"
+        case errors.LongUrlError():
+            status, code = 414, "URI_TOO_LONG"
         case errors.UnsupportedMediaTypeError():
             status, code, headers = 415, "UNSUPPORTED_MEDIA_TYPE", error.headers
+        case errors.LargeHeadError():
+            status, code = 431, "REQUEST_HEADER_FIELDS_TOO_LARGE"
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=code, domain=DOMAIN)]
     if isinstance(error, errors.InvalidRequestError) and error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(

@@ -40,6 +40,16 @@ class GatewaySettings(Settings):
     max_body_bytes: int = variable("GATEWAY_MAX_BODY_BYTES", 65_536, ge=1, le=262_144)
     keep_alive_seconds: int = variable("GATEWAY_KEEP_ALIVE_SECONDS", 75, ge=1, le=3_600)
     """For how long a connection may be idle."""
+    head_timeout_ms: int = variable("GATEWAY_HEAD_TIMEOUT_MS", 10_000, ge=1, le=600_000)
+    write_timeout_ms: int = variable("GATEWAY_WRITE_TIMEOUT_MS", 10_000, ge=1, le=600_000)
+    max_head_bytes: int = variable("GATEWAY_MAX_HEAD_BYTES", 16_384, ge=1_024, le=65_536)
+    max_headers: int = variable("GATEWAY_MAX_HEADERS", 64, ge=8, le=1_000)
+    max_connections: int = variable("GATEWAY_MAX_CONNECTIONS", 1_000, ge=1, le=100_000)
+    max_connections_per_address: int = variable(
+        "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", 100, ge=1, le=100_000
+    )
+    max_concurrent_requests: int = variable("GATEWAY_MAX_CONCURRENT_REQUESTS", 256, ge=1, le=900)
+    """Of calls to tokenservice: one connection carries them all, and 1000 at most."""
     trusted_proxies: CommaList = variable("GATEWAY_TRUSTED_PROXIES", ())
     """Whose word on a client's address is believed: addresses and networks."""
 

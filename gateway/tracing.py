@@ -4,6 +4,7 @@ By the semantic conventions for HTTP and RPC, but for `url.path` and
 `url.query`: what callers write there is theirs, and may be a secret.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -17,7 +18,12 @@ from gateway.transcoding.errors import CallFailedError
 from gateway.transcoding.rules import Binding
 from serving import tracing
 
-_CONTEXT_HEADERS = ("traceparent", "tracestate")  # not baggage: the edge trusts none
+# Not baggage: the edge trusts none. A trace state longer than the 512 characters that
+# W3C Trace Context, 3.3.1.5, asks for would only take room in the metadata of the RPC.
+_CONTEXT_FORMS = {
+    "traceparent": re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
+    "tracestate": re.compile(r"[ -~]{1,512}"),
+}
 _OTHER = "_OTHER"
 _KNOWN_METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
@@ -39,8 +45,8 @@ def request_span(method: str, route: str | None, headers: Headers) -> Iterator[S
     name = known if known != _OTHER else "HTTP"
     carrier = {
         header: values[0]
-        for header in _CONTEXT_HEADERS
-        if len(values := headers.getlist(header)) == 1
+        for header, form in _CONTEXT_FORMS.items()
+        if len(values := headers.getlist(header)) == 1 and form.fullmatch(values[0])
     }
     with tracing.server_span(f"{name} {route}" if route else name, carrier, attributes) as span:
         yield span
@@ -73,7 +79,7 @@ class TracedCaller:
         carrier: dict[str, str] = {}
         attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
         with tracing.client_span(name, carrier, attributes) as span:
-            context = tuple((key, carrier[key]) for key in _CONTEXT_HEADERS if key in carrier)
+            context = tuple((key, carrier[key]) for key in _CONTEXT_FORMS if key in carrier)
             try:
                 response = await self._call(binding, request, metadata + context)
             except CallFailedError as error:

@@ -38,6 +38,7 @@ from serving.pseudonym import Pseudonyms
 from serving.redis.connect import RedisOptions, open_redis
 from serving.server import grpc_server
 from serving.settings import SettingsError
+from serving.shedding import Shedding
 from serving.stores import StoreUnavailable
 from serving.tls import server_credentials
 
@@ -102,7 +103,11 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
                 add_services,
                 health=health,
                 services=SERVICES,
-                interceptors=[RequestInterceptor(), callers],
+                interceptors=[
+                    RequestInterceptor(),
+                    callers,
+                    Shedding(settings.max_concurrent_requests),
+                ],
                 grace=settings.drain_seconds,
                 credentials=credentials,
                 reflected=settings.grpc_reflection,

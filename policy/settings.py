@@ -32,6 +32,7 @@ class PolicySettings(Settings):
     """Who may call PolicyService over TCP; empty: whoever can connect."""
     foreign_secrets = ("GEMINI_API_KEY",)
 
+    max_concurrent_requests: int = variable("POLICY_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=900)
     lease_ms: int = variable("POLICY_LEASE_MS", 30_000, ge=1_000, le=600_000)
     file: Path | None = variable("POLICY_FILE", None)
     operator_key: SecretStr | None = variable("POLICY_OPERATOR_KEY", None)

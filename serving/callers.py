@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _OPEN = (health.SERVICE_NAME, reflection.SERVICE_NAME)
 
 
+class CallerNotAllowed(PermissionDenied):
+    """The caller's certificate, if it has one, names nobody who may call."""
+
+    reason = "CALLER_NOT_ALLOWED"
+    message = "This service may not call here."
+
+
 class CallersInterceptor(grpc.aio.ServerInterceptor):
     """Lets only some call, once they are named: whoever reaches a Unix socket, and these.
 
@@ -51,7 +58,7 @@ class CallersInterceptor(grpc.aio.ServerInterceptor):
 
         async def checked(request: Any, context: Context) -> Any:
             if not self._may(peer_of(context)):
-                raise PermissionDenied("This service may not call here.")
+                raise CallerNotAllowed
             return await behavior(request, context)
 
         return grpc.unary_unary_rpc_method_handler(

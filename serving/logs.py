@@ -13,6 +13,8 @@ import structlog
 from opentelemetry import trace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 # What Gemini's tokens, Google's API keys, JWTs (DPoP proofs too) and our API keys look like; of
@@ -25,6 +27,9 @@ _SECRET = re.compile(
     r"|(://[^\s/@:\"']*:)[^\s/@\"']+(?=@)"
     r"|(-----BEGIN [A-Z ]*PRIVATE KEY-----)[^-]+"
 )
+
+
+_SHORTEST_SECRET = 8
 
 
 class LogLevel(StrEnum):
@@ -44,15 +49,31 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
+_own: tuple[str, ...] = ()
+
+
 def redact(text: str) -> str:
-    """Return `text` without what looks like a secret: a second net, for foreign messages."""
+    """Return `text` without what looks like a secret or is one of this process's own.
+
+    A second net, for foreign messages: Gemini repeats a key that it refuses.
+    """
+    for secret in _own:
+        text = text.replace(secret, "[redacted]")
     return _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}[redacted]", text)
 
 
 def configure(
-    service: str, level: LogLevel = LogLevel.INFO, log_format: LogFormat = LogFormat.AUTO
+    service: str,
+    level: LogLevel = LogLevel.INFO,
+    log_format: LogFormat = LogFormat.AUTO,
+    secrets: Iterable[str] = (),
 ) -> None:
-    """Send what is logged, through structlog or logging, to standard error."""
+    """Send what is logged, through structlog or logging, to standard error.
+
+    `secrets` are redacted wherever they stand, but for those so short that they may be words.
+    """
+    global _own  # noqa: PLW0603 - there is one standard error
+    _own = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
     pipeline: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -42,7 +42,7 @@ def run(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory holds keys and tokens
     try:
         settings = settings_module.load(settings_type)
-        logs.configure(name, settings.log_level, settings.log_format)
+        logs.configure(name, settings.log_level, settings.log_format, settings.secrets)
         flush = telemetry.configure(name)
     except (settings_module.SettingsError, telemetry.TelemetryError) as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - logs may not exist yet

@@ -29,6 +29,16 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", 256 * 1024),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    # No connection is for ever: load spreads anew, and a certificate that has ended goes with
+    # it. Calls that have begun have longer to end than any of ours may take.
+    ("grpc.max_connection_idle_ms", 15 * 60_000),
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+    # Pings are cheap to send and not to answer. Channels of ours send one in 20 s; by
+    # default, one in 5 minutes is what a server puts up with.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 2),
 ]
 
 

@@ -68,6 +68,12 @@ class Settings(BaseSettings):
     foreign_secrets: ClassVar[tuple[str, ...]] = ()
     """Variables of another process's secrets: with one, this process does not start."""
 
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be seen of these settings."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
     @classmethod
     def settings_customise_sources(
         cls,

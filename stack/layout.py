@@ -23,10 +23,12 @@ _OPERATOR_KEY = "POLICY_OPERATOR_KEY"
 _HASH_KEYS = ("POLICY_HASH_KEY", "TOKENSERVICE_HASH_KEY")
 _STORE = "TOKENSERVICE_STORE_URL"
 _LEDGER = "TOKENSERVICE_LEDGER"
+_EMULATOR_KEY = "GEMINI_LIVE_EMULATOR_API_KEY"
 _REFLECTION = "true"  # who runs it here may ask what there is
 _SECRETS = frozenset(
     {
         "GEMINI_API_KEY",
+        _EMULATOR_KEY,
         "TOKENSERVICE_SEAL_KEY",
         "POLICY_STORE_URL",
         "TOKENSERVICE_ISSUERS",
@@ -237,7 +239,7 @@ class Layout:
         if not self.emulated:
             return {}
         return {
-            "GEMINI_API_KEY": self.environment.get("GEMINI_LIVE_EMULATOR_API_KEY", "emulator-key"),
+            "GEMINI_API_KEY": self.environment.get(_EMULATOR_KEY, "emulator-key"),
             "GOOGLE_GEMINI_BASE_URL": self.emulator_url,
         }
 
@@ -245,6 +247,7 @@ class Layout:
         return self._program(
             "emulator",
             ready.answering(f"{self.emulator_url}/healthz"),
+            _EMULATOR_KEY,
             GEMINI_LIVE_EMULATOR_HOST=self.host,
             GEMINI_LIVE_EMULATOR_PORT=str(self.emulator.number),
             GEMINI_LIVE_EMULATOR_TLS_PORT=str(self.emulator_tls.number),

@@ -19,6 +19,7 @@ from serving.process import run
 from serving.pseudonym import Pseudonyms
 from serving.redis.connect import open_redis
 from serving.server import grpc_server
+from serving.shedding import Shedding
 from serving.tls import server_credentials
 from tokenservice.admission import Admission
 from tokenservice.calls import Calls
@@ -107,7 +108,10 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
                 ),
                 health=health,
                 services=[SERVICE],
-                interceptors=[RequestInterceptor(_UNTRACED)],
+                interceptors=[
+                    RequestInterceptor(_UNTRACED),
+                    Shedding(settings.max_concurrent_requests, exempt=_UNTRACED),
+                ],
                 grace=settings.drain_seconds,
                 credentials=server_credentials(
                     certificates, require_client=settings.tls_client_auth == "required"

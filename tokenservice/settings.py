@@ -54,6 +54,9 @@ class TokenServiceSettings(LedgerSettings):
     """What policy's certificate is for, where that is not the target's host."""
     policy_timeout_ms: int = variable("TOKENSERVICE_POLICY_TIMEOUT_MS", 500, ge=10, le=10_000)
     deadline_ms: int = variable("TOKENSERVICE_DEADLINE_MS", 8_000, ge=1_000, le=25_000)
+    max_concurrent_requests: int = variable(
+        "TOKENSERVICE_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=900
+    )
     seal_key: SecretStr | None = variable("TOKENSERVICE_SEAL_KEY", None)
 
     issuers_json: SecretStr | None = variable("TOKENSERVICE_ISSUERS", None)

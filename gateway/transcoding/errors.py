@@ -5,9 +5,11 @@
     - InvalidRequestError: 400
     - UnknownPathError: 404
     - MethodNotAllowedError: 405
-    - SlowBodyError: 408
+    - SlowHeadError, SlowBodyError: 408
     - PayloadTooLargeError: 413
+    - LongUrlError: 414
     - UnsupportedMediaTypeError: 415
+    - LargeHeadError: 431
 - CallFailedError: the RPC was made and ended in a status.
 """
 
@@ -54,6 +56,27 @@ class MethodNotAllowedError(RequestError):
     def __init__(self, method: str, allow: Sequence[str]) -> None:
         self.allow = tuple(allow)
         super().__init__(f"{_abridged(method)} is not allowed here, only {', '.join(allow)}.")
+
+
+class SlowHeadError(RequestError):
+    """The request line and the headers did not arrive in time."""
+
+    def __init__(self) -> None:
+        super().__init__("The request did not arrive in time.")
+
+
+class LongUrlError(RequestError):
+    """The URL is longer than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The URL is longer than {limit} bytes.")
+
+
+class LargeHeadError(RequestError):
+    """The headers are more than `count`, or with the URL more than `size` bytes."""
+
+    def __init__(self, count: int, size: int) -> None:
+        super().__init__(f"The headers are more than {count}, or more than {size} bytes.")
 
 
 class SlowBodyError(RequestError):

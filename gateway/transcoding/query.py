@@ -1,5 +1,6 @@
 """Fill a message from query parameters, `?sub.field=A&list=1&list=2`."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -9,6 +10,8 @@ from gateway.transcoding import messages, scalars
 from gateway.transcoding.errors import InvalidRequestError
 from gateway.transcoding.escapes import decode
 from gateway.transcoding.strict_json import MAX_DEPTH
+
+_CREDENTIAL = re.compile(r"token|key|auth|jwt|bearer|secret|passw|credential|dpop", re.IGNORECASE)
 
 FieldPath = tuple[str, ...]
 """Names of fields as in the proto file, from the outermost in."""
@@ -102,4 +105,10 @@ def _is_leaf(kind: Descriptor | None) -> bool:
 
 
 def _unknown(name: str) -> InvalidRequestError:
+    if _CREDENTIAL.search(name):
+        return InvalidRequestError(
+            "is no parameter: URLs are logged by whoever passes them on. "
+            "Send credentials in the Authorization or X-API-Key header",
+            field=name,
+        )
     return InvalidRequestError("is no parameter of this request", field=name)

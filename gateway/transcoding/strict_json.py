@@ -14,7 +14,7 @@ from gateway.transcoding.errors import InvalidRequestError
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
-MAX_DEPTH = 32
+MAX_DEPTH = 16
 """How many objects and lists may be nested."""
 
 

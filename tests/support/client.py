@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from secrets_watch import WATCH
 
 from serving.channel import open_channel
 from tokenservice.v1 import tokenservice_pb2_grpc
@@ -51,7 +52,9 @@ class Caller:
             headers["Authorization"] = self.bearer(subject)
         url = f"{self.layout.gateway_url}{path}"
         async with self.http.request(method, url, headers=headers, **request) as answer:
-            return Answer(answer.status, dict(answer.headers), await answer.json())
+            body = await answer.json()
+            WATCH.know("a token", body.get("token", ""))
+            return Answer(answer.status, dict(answer.headers), body)
 
     async def emulator(self, method: str, path: str, content: Any = None) -> Any:
         """Ask the emulator's control API."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from secrets_watch import WATCH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,6 +27,7 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
     async def Export(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802 - gRPC's
         """Take what was exported."""
         self.received += request.SerializeToString()
+        WATCH.look("a span, as exported", request.SerializeToString())
         async with self._news:
             for resource in request.resource_spans:
                 attributes = {a.key: a.value.string_value for a in resource.resource.attributes}

@@ -42,15 +42,17 @@ READS = (
 WRITES = f"{READS} +hset +hsetnx +hdel"
 """What an operator's must be allowed."""
 
+# Reads are not flagged as such: a replica, which may lag without end, would answer them, and
+# so would a primary that has lost its replicas to another (min-replicas-to-write).
 _VERSION = Script.of(
     "version",
-    """#!lua flags=no-writes
+    """#!lua flags=allow-oom
 return redis.call('HMGET', KEYS[1], 'names', 'epoch', 'change')
 """,
 )
 _READ = Script.of(
     "read",
-    """#!lua flags=no-writes
+    """#!lua flags=allow-oom
 local meta = redis.call('HMGET', KEYS[1], 'names', 'epoch', 'change')
 return {meta, redis.call('HGETALL', KEYS[2]), redis.call('HGETALL', KEYS[3])}
 """,

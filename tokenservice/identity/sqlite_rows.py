@@ -148,7 +148,8 @@ class SqliteRows:
             try:
                 yield database
             except BaseException:
-                database.execute("ROLLBACK")
+                if database.in_transaction:  # a full disk has ended it
+                    database.execute("ROLLBACK")
                 raise
             database.execute("COMMIT")
 

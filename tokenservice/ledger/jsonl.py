@@ -93,7 +93,8 @@ class JsonlSource:
 
         """
         number, path = 0, self._path
-        # In this order, a rotation meanwhile shows a file twice, and none not at all.
+        read: set[tuple[int, int]] = set()
+        # In this order, a rotation meanwhile shows a file again, and none not at all.
         while True:
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -102,9 +103,13 @@ class JsonlSource:
                     raise
                 return
             with os.fdopen(descriptor, "rb", buffering=0) as file:
-                if os.fstat(descriptor).st_mtime * 1000 + _DAY_MS < since:
+                status = os.fstat(descriptor)
+                if status.st_mtime * 1000 + _DAY_MS < since:
                     return
-                for line in _lines_backwards(descriptor, file.seek(0, os.SEEK_END)):
+                known = (status.st_dev, status.st_ino) in read
+                read.add((status.st_dev, status.st_ino))
+                end = 0 if known else file.seek(0, os.SEEK_END)
+                for line in _lines_backwards(descriptor, end):
                     if self._needle in line and (entry := _row(line)) is not None:
                         yield entry
             number += 1

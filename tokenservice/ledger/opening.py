@@ -82,10 +82,7 @@ async def open_source(settings: LedgerSettings, needle: bytes = b"") -> AsyncIte
         elif settings.ledger_stream is not None:
             yield await _stream(stack, settings, settings.ledger_stream, _SEARCH_PATIENCE_MS)
         else:
-            raise ValueError(
-                "there is no ledger: set TOKENSERVICE_LEDGER, "
-                "or TOKENSERVICE_STORE_URL to a Redis, as they are set for the service"
-            )
+            raise ValueError("there is no ledger")
 
 
 def names(settings: LedgerSettings) -> Names:

@@ -1,6 +1,7 @@
 """The gateway on a loopback port, before a TokenService that behaves, on a Unix socket."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -171,11 +172,11 @@ Launch = Callable[..., AbstractAsyncContextManager[Gateway]]
 
 
 @asynccontextmanager
-async def serve_tokens(service: FakeTokenService, socket: Path) -> AsyncIterator[None]:
+async def serve_tokens(service: FakeTokenService, path: Path) -> AsyncIterator[None]:
     """Serve `service` on a Unix socket, with the interceptor that the real one has."""
     server = grpc.aio.server(interceptors=[RequestInterceptor()])
     pb_grpc.add_TokenServiceServicer_to_server(service, server)
-    server.add_insecure_port(f"unix:{socket}")
+    server.add_insecure_port(f"unix:{path}")
     await server.start()
     try:
         yield
@@ -185,11 +186,16 @@ async def serve_tokens(service: FakeTokenService, socket: Path) -> AsyncIterator
 
 @asynccontextmanager
 async def run_gateway(
-    target: str, service: FakeTokenService, **settings: Any
+    target: str, service: FakeTokenService, *, sndbuf: int | None = None, **settings: Any
 ) -> AsyncIterator[Gateway]:
-    """Run the gateway before `target`, in this loop, on a port that is free."""
+    """Run the gateway before `target`, in this loop, on a port that is free.
+
+    `sndbuf` is how much of an answer the system takes of it that nobody reads.
+    """
     chosen = GatewaySettings(port=0, tokenservice_target=target, drain_seconds=1, **settings)
     listener = http_server.listen(chosen.host, chosen.port)
+    if sndbuf is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
     host, port = listener.getsockname()
     stop = asyncio.Event()
     async with open_channel(target) as channel:
@@ -210,9 +216,9 @@ async def run_gateway(
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     """Run a gateway and its service for all tests of a module."""
-    socket = tmp_path_factory.mktemp("run") / "t.sock"
+    path = tmp_path_factory.mktemp("run") / "t.sock"
     service = FakeTokenService()
-    async with serve_tokens(service, socket), run_gateway(f"unix:{socket}", service) as gateway:
+    async with serve_tokens(service, path), run_gateway(f"unix:{path}", service) as gateway:
         yield gateway
 
 
@@ -229,13 +235,11 @@ def launch(tmp_path: Path) -> Launch:
 
     @asynccontextmanager
     async def launch_(*, served: bool = True, **settings: Any) -> AsyncIterator[Gateway]:
-        socket = tmp_path / "t.sock"
+        path = tmp_path / "t.sock"
         service = FakeTokenService()
         async with AsyncExitStack() as stack:
             if served:
-                await stack.enter_async_context(serve_tokens(service, socket))
-            yield await stack.enter_async_context(
-                run_gateway(f"unix:{socket}", service, **settings)
-            )
+                await stack.enter_async_context(serve_tokens(service, path))
+            yield await stack.enter_async_context(run_gateway(f"unix:{path}", service, **settings))
 
     return launch_

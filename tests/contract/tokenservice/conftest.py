@@ -16,12 +16,19 @@ from google.rpc import error_details_pb2, status_pb2
 from serving.channel import open_channel
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
+from serving.pseudonym import Pseudonyms
 from tokenservice.admission import Admission
-from tokenservice.authenticate import Authenticator
+from tokenservice.calls import Calls
 from tokenservice.client_info import TrustedPeers
 from tokenservice.grant import Terms
+from tokenservice.identity.authenticator import Authenticator
 from tokenservice.identity.bearer import BearerVerifier, simple_issuer
+from tokenservice.identity.directory import NoDirectory
+from tokenservice.identity.possession import Possession
+from tokenservice.identity.services import Services
 from tokenservice.issuer import Issuer
+from tokenservice.ledger.names import Names
+from tokenservice.ledger.recorder import Recorder
 from tokenservice.models import catalogue
 from tokenservice.seal import Sealer
 from tokenservice.service import TokenService
@@ -88,14 +95,21 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
         issuer = Issuer(client, minter, Sealer(bytes(32)), lambda: NOW * 1000)
         bearers = BearerVerifier({}, lambda: NOW * 1000, simple=simple_issuer(SECRET))
         service = TokenService(
-            admission=Admission(Authenticator(bearers), TERMS, client),
-            trusted_peers=TrustedPeers(["unix"]),
+            calls=Calls(TrustedPeers(["unix"]), 8),
+            admission=Admission(
+                authenticator=Authenticator(bearers, NoDirectory(), Services(), Possession(None)),
+                services=Services(),
+                denials=NoDirectory(),
+                terms=TERMS,
+                policy=client,
+                pseudonyms=Pseudonyms(bytes(32)),
+            ),
+            recorder=Recorder(None, Names(bytes(32)), lambda: NOW * 1000),
             terms=TERMS,
             issuer=issuer,
             policy=client,
             health=HealthBoard([]),
             clock=lambda: NOW * 1000,
-            deadline=8,
         )
         server = grpc.aio.server(interceptors=[RequestInterceptor()])
         pb_grpc.add_TokenServiceServicer_to_server(service, server)

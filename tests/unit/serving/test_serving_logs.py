@@ -107,6 +107,15 @@ def test_libraries_that_quote_urls_are_silent(capsys: pytest.CaptureFixture[str]
     assert lines(capsys) == []
 
 
+def test_a_process_says_none_of_its_own_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever they look like, and whoever repeats them; a word of few letters stays a word."""
+    configure("policy", LogLevel.INFO, LogFormat.JSON, ["no-pattern-knows-me", "key"])
+    logging.getLogger("theirs").warning("the key no-pattern-knows-me is not valid")
+    (line,) = lines(capsys)
+    assert line["event"] == "the key [redacted] is not valid"
+    configure("policy", LogLevel.INFO, LogFormat.JSON)
+
+
 @pytest.mark.parametrize(
     "text, safe",
     [
@@ -115,6 +124,18 @@ def test_libraries_that_quote_urls_are_silent(capsys: pytest.CaptureFixture[str]
         ("?access_token=auth_tokens/abc&x=1", "?access_token=auth_tokens/[redacted]&x=1"),
         ("auth_tokens/a auth_tokens/b", "auth_tokens/[redacted] auth_tokens/[redacted]"),
         ("POST /v1beta/auth_tokens", "POST /v1beta/auth_tokens"),
+        ("Authorization: Bearer abc.def-123", "Authorization: Bearer [redacted]"),
+        ("Bearer eyJh.eyJz.c2ln", "Bearer eyJ[redacted]"),
+        ("dpop: eyJh.eyJz.c2ln", "dpop: eyJ[redacted]"),
+        ("GET /live?access_token=abc&x=1", "GET /live?access_token=[redacted]&x=1"),
+        ("GET /models?key=abc HTTP/1.1", "GET /models?key=[redacted] HTTP/1.1"),
+        ("redis://policy:abc@127.0.0.1:6379/0", "redis://policy:[redacted]@127.0.0.1:6379/0"),
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        (
+            "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----[redacted]-----END PRIVATE KEY-----",
+        ),
+        ("a bearer of news", "a bearer of news"),
     ],
 )
 def test_only_the_secret_is_cut_out(text: str, safe: str) -> None:

@@ -66,4 +66,3 @@ def test_what_is_no_subject_cannot_be_named(named: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         SERVICES.caller(Principal(BACKEND, service=True), naming(named))
     assert refused.value.violation.field == "onBehalfOf"
-

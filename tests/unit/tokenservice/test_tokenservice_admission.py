@@ -6,14 +6,19 @@ from typing import Any
 import jwt
 import pytest
 
-from serving.errors import InvalidArgument, Unauthenticated
+from serving.errors import InvalidArgument, PermissionDenied, Unauthenticated
+from serving.pseudonym import Pseudonyms
 from tokenservice.admission import Admission
-from tokenservice.authenticate import Authenticator
+from tokenservice.call import Call
 from tokenservice.client_info import ClientInfo
 from tokenservice.deadline import Deadline
-from tokenservice.errors import WrongCredentials
+from tokenservice.errors import SubjectDenied, WrongCredentials
 from tokenservice.grant import Terms, TokenRequest
+from tokenservice.identity.authenticator import Authenticator
 from tokenservice.identity.bearer import BearerVerifier, simple_issuer
+from tokenservice.identity.directory import NoDirectory
+from tokenservice.identity.possession import Possession
+from tokenservice.identity.services import Services
 from tokenservice.models import catalogue
 from tokenservice.principal import Caller, Principal, UnverifiedCredentials
 
@@ -29,6 +34,8 @@ TERMS = Terms(
     default_instruction="You are a helpful assistant.",
     api_version="v1beta",
 )
+BACKEND = "spiffe://example.org/backend"
+SERVICES = Services([BACKEND], [BACKEND])
 CLIENT = ClientInfo("192.0.2.1", ("user-agent",))
 ANN = Caller(Principal("ann", tier="gold"), CLIENT)
 
@@ -66,7 +73,32 @@ def policy() -> Any:
 def admission(policy: Any) -> Admission:
     """Return an admission that reports to it."""
     bearers = BearerVerifier({}, lambda: NOW * 1000, simple=simple_issuer(SECRET))
-    return Admission(Authenticator(bearers), TERMS, policy)
+    return Admission(
+        authenticator=Authenticator(bearers, NoDirectory(), SERVICES, Possession(None)),
+        services=SERVICES,
+        denials=Denied({"mallory"}),
+        terms=TERMS,
+        policy=policy,
+        pseudonyms=Pseudonyms(bytes(32)),
+    )
+
+
+class Denied:
+    """Denies some."""
+
+    def __init__(self, subjects: set[str]) -> None:
+        """Deny these."""
+        self._subjects = subjects
+
+    def check(self, subject: str) -> None:
+        """Raise for one of them."""
+        if subject in self._subjects:
+            raise SubjectDenied
+
+
+def calling(credentials: UnverifiedCredentials, **more: Any) -> Call:
+    """Return a call with these credentials."""
+    return Call(Deadline.after(5), CLIENT, credentials, **more)
 
 
 def bearer(secret: bytes = SECRET, **claims: Any) -> UnverifiedCredentials:
@@ -77,7 +109,7 @@ def bearer(secret: bytes = SECRET, **claims: Any) -> UnverifiedCredentials:
 
 async def test_who_is_known_is_let_in_unreported(admission: Admission, policy: Any) -> None:
     """A good bearer makes a caller, of its principal and where it calls from."""
-    caller = await admission.caller(bearer(tier="gold"), CLIENT, Deadline.after(5))
+    caller = await admission.caller(calling(bearer(tier="gold")))
     assert caller == ANN
     assert policy.heard == []
 
@@ -97,7 +129,7 @@ async def test_wrong_credentials_are_reported(
 ) -> None:
     """Whoever guesses is counted where it guesses from, and reads by which decision."""
     with pytest.raises(WrongCredentials) as refused:
-        await admission.caller(credentials, CLIENT, Deadline.after(5))
+        await admission.caller(calling(credentials))
     assert policy.heard == [(CLIENT, credentials.fingerprint)]
     assert refused.value.metadata == {"decision_id": "d"}
 
@@ -108,9 +140,9 @@ async def test_a_report_that_is_not_heard_names_no_decision(
     """Where there was no decision, the refusals are the same without one."""
     policy.decision_id = ""
     with pytest.raises(WrongCredentials) as guessed:
-        await admission.caller(UnverifiedCredentials(api_key=("guess",)), CLIENT, Deadline.after(5))
+        await admission.caller(calling(UnverifiedCredentials(api_key=("guess",))))
     with pytest.raises(InvalidArgument) as asked:
-        await admission.grant(ANN, TokenRequest(model="../x"), Deadline.after(5))
+        await admission.grant(ANN, TokenRequest(model="../x"), calling(bearer()))
     assert guessed.value.metadata == asked.value.metadata == {}
 
 
@@ -158,7 +190,7 @@ async def test_honest_mistakes_are_not(
 ) -> None:
     """No credentials, and a token of ours at the wrong time, are refused and forgotten."""
     with pytest.raises(Unauthenticated) as refused:
-        await admission.caller(credentials, CLIENT, Deadline.after(5))
+        await admission.caller(calling(credentials))
     assert not isinstance(refused.value, WrongCredentials)
     assert (policy.heard, refused.value.metadata) == ([], {})
 
@@ -176,7 +208,7 @@ async def test_a_request_that_cannot_be_granted_is_reported(
 ) -> None:
     """Policy sees what a principal tried; the principal reads the reason and the decision."""
     with pytest.raises(InvalidArgument) as refused:
-        await admission.grant(ANN, asked, Deadline.after(5))
+        await admission.grant(ANN, asked, calling(bearer()))
     assert refused.value.reason == reason
     assert policy.heard == [(ANN, asked)]
     assert refused.value.metadata == {"decision_id": "d"}
@@ -184,6 +216,47 @@ async def test_a_request_that_cannot_be_granted_is_reported(
 
 async def test_what_is_granted_is_not_reported(admission: Admission, policy: Any) -> None:
     """Policy hears of a good request by its reservation."""
-    grant = await admission.grant(ANN, TokenRequest(), Deadline.after(5))
+    grant = await admission.grant(ANN, TokenRequest(), calling(bearer()))
     assert grant == TERMS.grant(TokenRequest())
     assert policy.heard == []
+
+
+async def test_a_service_with_a_certificate_asks_for_a_user(
+    admission: Admission, policy: Any
+) -> None:
+    """Its certificate proves who it is, and both it and the user are known from then on."""
+    call = calling(UnverifiedCredentials(), identities=(BACKEND,), on_behalf_of="ann")
+    caller = await admission.caller(call)
+    assert (caller.principal.subject, caller.acting) == ("ann", BACKEND)
+    assert caller.principal.credential == "certificate"
+    assert policy.heard == []
+
+
+async def test_a_token_goes_before_the_certificate(admission: Admission) -> None:
+    """A user whose call a service passes on is that user, and may name nobody else."""
+    caller = await admission.caller(calling(bearer(), identities=(BACKEND,)))
+    assert (caller.principal.subject, caller.acting) == ("ann", "")
+    with pytest.raises(PermissionDenied):
+        await admission.caller(calling(bearer(), identities=(BACKEND,), on_behalf_of="bob"))
+
+
+async def test_a_bad_token_is_refused_whatever_the_certificate(admission: Admission) -> None:
+    """What is wrong is not made good by what is beside it."""
+    wrong = UnverifiedCredentials(authorization=("Bearer nonsense",))
+    with pytest.raises(WrongCredentials):
+        await admission.caller(calling(wrong, identities=(BACKEND,)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [{"on_behalf_of": "mallory", "identities": (BACKEND,)}, {"token": "mallory"}],
+    ids=["named by a service", "itself"],
+)
+async def test_who_is_denied_is_denied_however_it_comes(
+    admission: Admission, call: dict[str, Any]
+) -> None:
+    """Neither its own token nor a service's word lets a denied user in."""
+    token = call.pop("token", None)
+    credentials = bearer(sub=token) if token else UnverifiedCredentials()
+    with pytest.raises(SubjectDenied):
+        await admission.caller(calling(credentials, **call))

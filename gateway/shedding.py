@@ -1,0 +1,44 @@
+"""No more RPCs at work than the gateway may have; further requests are refused at once.
+
+What counts is RPCs, not requests: a client that is slow to send its body or to
+take its answer holds a connection, and no place that others wait for.
+"""
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from gateway.transcoding.calling import Caller, Metadata
+from gateway.transcoding.errors import CallFailedError
+from gateway.transcoding.rules import Binding
+from serving import rendering
+from serving.shedding import Overloaded
+
+
+class SheddingCaller:
+    """Makes RPCs, at most `max_concurrent` at a time."""
+
+    def __init__(self, call: Caller, max_concurrent: int, exempt: frozenset[str]) -> None:
+        """Count all RPCs but `exempt` (full names, as `package.Service.Method`)."""
+        self._call = call
+        self._free = max_concurrent
+        self._exempt = exempt
+
+    async def __call__(self, binding: Binding, request: Message, metadata: Metadata) -> Message:
+        """Return the response. Raises CallFailedError, UNAVAILABLE if there is no place."""
+        if binding.rpc.full_name in self._exempt:
+            return await self._call(binding, request, metadata)
+        if self._free <= 0:
+            raise overloaded()
+        self._free -= 1
+        try:
+            return await self._call(binding, request, metadata)
+        finally:
+            self._free += 1
+
+
+def overloaded() -> CallFailedError:
+    """Return what a request fails with that there is no place for: 503, and when to return."""
+    error = Overloaded()
+    status = status_pb2.Status.FromString(rendering.status_details(error))
+    return CallFailedError(grpc.StatusCode.UNAVAILABLE, error.message, status)
