@@ -65,4 +65,4 @@ def test_what_is_no_subject_cannot_be_named(named: str) -> None:
     """A subject is printable and has a length; the field is named in the error."""
     with pytest.raises(InvalidArgument) as refused:
         SERVICES.caller(Principal(BACKEND, service=True), naming(named))
-    assert refused.value.violation.field == "onBehalfOf"
+    assert refused.value.violations[0].field == "onBehalfOf"

@@ -11,11 +11,11 @@ from ledger_rows import ASKED, CALLER, GRANT, KEY, NOW, FlakySink, issued
 
 from serving.errors import ServiceError, Unauthenticated
 from serving.health import SERVING
-from tokenservice.errors import UpstreamUnavailable, UserBlocked
+from tokenservice.errors import LedgerUnavailable, UpstreamUnavailable, UserBlocked
 from tokenservice.issuer import IssuedToken
 from tokenservice.ledger.ledger import FULL, Ledger
 from tokenservice.ledger.names import Names
-from tokenservice.ledger.recorder import LedgerUnavailable, Recorder
+from tokenservice.ledger.recorder import Recorder
 
 NAMES = Names(KEY)
 
