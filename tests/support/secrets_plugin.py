@@ -3,7 +3,7 @@
 Searched are: each log record, before any formatter redacts it; each span that ends;
 each refusal as a caller would read it; what a test run and its processes write to
 standard error; and what an OTLP receiver of the tests is sent. Secrets are learnt
-where they are made: tokens, JWTs, secret settings, the environments of processes.
+where they are made: tokens, JWTs, API keys, secret settings, the environments of processes.
 
 `@pytest.mark.shows_secrets` is for tests of the net itself, which lets some through.
 """
@@ -25,6 +25,8 @@ from secrets_watch import WATCH
 
 from gateway.refusal import Refusal
 from serving import rendering
+from tokenservice.identity import key_text
+from tokenservice.identity import key_text
 from tokenservice.token import EphemeralToken
 
 if TYPE_CHECKING:
@@ -78,7 +80,9 @@ def _learn() -> None:
         "__init__",
         lambda _, secret, *__, **___: WATCH.know("a setting", secret.get_secret_value()),
     )
+    _after(key_text, "new_text", lambda text, *_, **__: WATCH.know("an API key", text))
     _after(jwt, "encode", lambda encoded, *_, **__: WATCH.know("a JWT", encoded))
+    _after(key_text, "new_text", lambda key: WATCH.know("an API key", key.rpartition("_")[2]))
     popen: Any = subprocess.Popen
     _after(popen, "__init__", lambda *_, **given: WATCH.know_environment(given.get("env") or {}))
 
