@@ -26,7 +26,6 @@ from secrets_watch import WATCH
 from gateway.refusal import Refusal
 from serving import rendering
 from tokenservice.identity import key_text
-from tokenservice.identity import key_text
 from tokenservice.token import EphemeralToken
 
 if TYPE_CHECKING:
@@ -80,8 +79,8 @@ def _learn() -> None:
         "__init__",
         lambda _, secret, *__, **___: WATCH.know("a setting", secret.get_secret_value()),
     )
-    _after(key_text, "new_text", lambda text, *_, **__: WATCH.know("an API key", text))
     _after(jwt, "encode", lambda encoded, *_, **__: WATCH.know("a JWT", encoded))
+    # Its id is public: logs name a key by it.
     _after(key_text, "new_text", lambda key: WATCH.know("an API key", key.rpartition("_")[2]))
     popen: Any = subprocess.Popen
     _after(popen, "__init__", lambda *_, **given: WATCH.know_environment(given.get("env") or {}))

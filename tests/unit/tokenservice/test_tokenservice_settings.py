@@ -1,11 +1,13 @@
 """What can be configured of tokenservice."""
 
 import base64
+import ipaddress
 import re
 from pathlib import Path
 
 import pytest
 
+from serving.peers import Peer
 from serving.settings import SettingsError, load
 from tokenservice.settings import TokenServiceSettings
 
@@ -110,8 +112,9 @@ def test_the_peers_that_are_trusted_are_configured(
         monkeypatch.setenv("TOKENSERVICE_TRUSTED_PEERS", value)
     peers = load(TokenServiceSettings).peers
     said = [("x-client-address", "192.0.2.1")]
-    assert (peers.client_info("unix:", said).address == "192.0.2.1") is unix
-    assert (peers.client_info("ipv4:127.0.0.1:5", said).address == "192.0.2.1") is loopback
+    local = Peer(address=ipaddress.ip_address("127.0.0.1"))
+    assert (peers.client_info(Peer(unix=True), said).address == "192.0.2.1") is unix
+    assert (peers.client_info(local, said).address == "192.0.2.1") is loopback
 
 
 @pytest.mark.parametrize(
