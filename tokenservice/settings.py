@@ -12,11 +12,13 @@ from pydantic import SecretStr, ValidationError, field_validator, model_validato
 
 from serving import plaintext
 from serving.certificates import CertificateFiles, certificate_files
-from serving.settings import CommaList, Settings, variable
+from serving.settings import CommaList, variable
 from tokenservice.client_info import TrustedPeers
 from tokenservice.gemini import GeminiOptions
 from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms, plain_text
 from tokenservice.identity.issuers import MIN_SECRET_BYTES, read_issuers
+from tokenservice.identity.origins import Origins
+from tokenservice.identity.settings import IdentitySettings
 from tokenservice.identity.trust import Trust
 from tokenservice.models import Catalogue, ModelsFileError, catalogue, known_models
 from tokenservice.seal import KEY_BYTES
@@ -24,7 +26,7 @@ from tokenservice.seal import KEY_BYTES
 _MAX_LIFETIME_MINUTES = 20 * 60 - 1  # Gemini refuses 20 hours and more
 
 
-class TokenServiceSettings(Settings):
+class TokenServiceSettings(IdentitySettings):
     """Tokenservice's environment variables; docs/settings.md says the same at length."""
 
     listen: CommaList = variable(
@@ -57,6 +59,10 @@ class TokenServiceSettings(Settings):
     jwt_issuer: str | None = variable("LIVE_API_JWT_ISSUER", None)
     jwt_audience: str | None = variable("LIVE_API_JWT_AUDIENCE", None)
     jwt_tier_claim: str = variable("LIVE_API_JWT_TIER_CLAIM", "tier", min_length=1)
+
+    dpop: Literal["off", "optional", "required"] = variable("TOKENSERVICE_DPOP", "off")
+    dpop_origins: CommaList = variable("TOKENSERVICE_DPOP_ORIGINS", ())
+    """By which URLs callers know us, for their proofs say for which one they are."""
 
     gemini_api_key: SecretStr = variable("GEMINI_API_KEY", min_length=1)
     gemini_api_version: Literal["v1alpha", "v1beta"] = variable("GEMINI_API_VERSION", "v1beta")
@@ -98,6 +104,13 @@ class TokenServiceSettings(Settings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes")
+        return value
+
+    @field_validator("dpop_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value:
+            Origins(value)
         return value
 
     @field_validator("default_instruction")
@@ -147,6 +160,10 @@ class TokenServiceSettings(Settings):
             raise ValueError(
                 "TOKENSERVICE_JWKS_STALE_SECONDS: "
                 "must not be less than TOKENSERVICE_JWKS_REFRESH_SECONDS"
+            )
+        if self.dpop != "off" and not self.dpop_origins:
+            raise ValueError(
+                "TOKENSERVICE_DPOP_ORIGINS: must be set, or else TOKENSERVICE_DPOP=off"
             )
         if self.duration_minutes > self.max_duration_minutes:
             raise ValueError(
