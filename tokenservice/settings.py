@@ -62,13 +62,14 @@ class TokenServiceSettings(LedgerSettings):
     issuers_json: SecretStr | None = variable("TOKENSERVICE_ISSUERS", None)
     jwks_refresh_seconds: int = variable("TOKENSERVICE_JWKS_REFRESH_SECONDS", 300, ge=10, le=86_400)
     jwks_stale_seconds: int = variable("TOKENSERVICE_JWKS_STALE_SECONDS", 86_400, ge=60, le=604_800)
-    dpop: Literal["off", "optional", "required"] = variable("TOKENSERVICE_DPOP", "off")
-    dpop_origins: CommaList = variable("TOKENSERVICE_DPOP_ORIGINS", ())
-    """By which URLs callers know the service."""
     jwt_secret: SecretStr | None = variable("LIVE_API_JWT_SECRET", None)
     jwt_issuer: str | None = variable("LIVE_API_JWT_ISSUER", None)
     jwt_audience: str | None = variable("LIVE_API_JWT_AUDIENCE", None)
     jwt_tier_claim: str = variable("LIVE_API_JWT_TIER_CLAIM", "tier", min_length=1)
+
+    dpop: Literal["off", "optional", "required"] = variable("TOKENSERVICE_DPOP", "off")
+    dpop_origins: CommaList = variable("TOKENSERVICE_DPOP_ORIGINS", ())
+    """By which URLs callers know us, for their proofs say for which one they are."""
 
     gemini_api_key: SecretStr = variable("GEMINI_API_KEY", min_length=1)
     gemini_api_version: Literal["v1alpha", "v1beta"] = variable("GEMINI_API_VERSION", "v1beta")
@@ -119,6 +120,13 @@ class TokenServiceSettings(LedgerSettings):
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes")
         return value
 
+    @field_validator("dpop_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value:
+            Origins(value)
+        return value
+
     @field_validator("default_instruction")
     @classmethod
     def _plain(cls, value: str) -> str:
@@ -130,19 +138,6 @@ class TokenServiceSettings(LedgerSettings):
         if value is not None and len(_decoded(value)) != KEY_BYTES:
             raise ValueError(f"must be {KEY_BYTES} bytes in base64")
         return value
-
-    @field_validator("dpop_origins")
-    @classmethod
-    def _known_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if value:
-            Origins(value)
-        return value
-
-    @model_validator(mode="after")
-    def _provable(self) -> Self:
-        if self.dpop != "off" and not self.dpop_origins:
-            raise ValueError("TOKENSERVICE_DPOP_ORIGINS: must be set with TOKENSERVICE_DPOP")
-        return self
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -194,6 +189,10 @@ class TokenServiceSettings(LedgerSettings):
             raise ValueError(
                 "TOKENSERVICE_JWKS_STALE_SECONDS: "
                 "must not be less than TOKENSERVICE_JWKS_REFRESH_SECONDS"
+            )
+        if self.dpop != "off" and not self.dpop_origins:
+            raise ValueError(
+                "TOKENSERVICE_DPOP_ORIGINS: must be set, or else TOKENSERVICE_DPOP=off"
             )
         if self.duration_minutes > self.max_duration_minutes:
             raise ValueError(

@@ -80,11 +80,10 @@ def health() -> HealthBoard:
     return HealthBoard([SERVICE], ["store"])
 
 
-def serving(address: str, store: Any, health: HealthBoard) -> Any:
+def serving(address: str, store: Any, health: HealthBoard, *, reflected: bool = False) -> Any:
     """Serve policy on an address."""
-    return serving_policy(
-        address, store, Page(EffectivePolicy(default=Tier(limits=LIMITS))), health=health
-    )
+    page = Page(EffectivePolicy(default=Tier(limits=LIMITS)))
+    return serving_policy(address, store, page, health=health, reflected=reflected)
 
 
 @pytest.fixture
@@ -364,16 +363,29 @@ async def test_health_follows_what_is_reported(
     assert failed.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
-    """A client without our protos can find out what is served."""
+async def test_reflection_lists_the_services(
+    address: str, store: Store, health: HealthBoard
+) -> None:
+    """Where it is on, a client without our protos can find out what is served."""
+    async with serving(address, store, health, reflected=True), open_channel(address) as channel:
+        call = reflection_of(channel)
+        names = {service.name for service in (await call.read()).list_services_response.service}
+        assert {SERVICE, "grpc.health.v1.Health"} <= names
+        call.cancel()
+
+
+async def test_reflection_is_off_unless_it_is_asked_for(channel: grpc.aio.Channel) -> None:
+    """Strangers are not told what there is to try."""
+    assert await reflection_of(channel).code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def reflection_of(channel: grpc.aio.Channel) -> Any:
+    """Ask which services there are."""
     untyped: Any = channel  # typed for synchronous channels only
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(untyped)
-    call = stub.ServerReflectionInfo(
+    return stub.ServerReflectionInfo(
         iter([reflection_pb2.ServerReflectionRequest(list_services="")])
     )
-    names = {service.name for service in (await call.read()).list_services_response.service}
-    assert {SERVICE, "grpc.health.v1.Health"} <= names
-    call.cancel()
 
 
 @pytest.mark.usefixtures("channel")

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,6 +95,13 @@ def jwks(*keys: SigningKey) -> dict[str, Any]:
     return {"keys": [key.jwk() for key in keys]}
 
 
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def _nothing(_: web.Request) -> web.StreamResponse:
+    return web.json_response({})
+
+
 class Published:
     """A JWKS endpoint: what it answers can be exchanged, and visits are counted."""
 
@@ -102,20 +109,24 @@ class Published:
         """Publish nothing yet."""
         self.url = ""
         self.visits = 0
-        self.answer: Callable[[web.Request], web.StreamResponse] = lambda _: web.json_response({})
+        self.answer: Answer = _nothing
 
     def keys(self, *keys: SigningKey) -> None:
         """Publish these keys from now on."""
-        self.answer = lambda _: web.json_response(jwks(*keys))
+        self.status(200, json.dumps(jwks(*keys)).encode())
 
     def status(self, status: int, body: bytes = b"", **headers: str) -> None:
         """Answer so from now on."""
-        self.answer = lambda _: web.Response(status=status, body=body, headers=headers)
+
+        async def answer(_: web.Request) -> web.StreamResponse:
+            return web.Response(status=status, body=body, headers=headers)
+
+        self.answer = answer
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer whatever is asked."""
         self.visits += 1
-        return self.answer(request)
+        return await self.answer(request)
 
 
 @asynccontextmanager

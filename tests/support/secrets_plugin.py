@@ -3,7 +3,7 @@
 Searched are: each log record, before any formatter redacts it; each span that ends;
 each refusal as a caller would read it; what a test run and its processes write to
 standard error; and what an OTLP receiver of the tests is sent. Secrets are learnt
-where they are made: tokens, JWTs, secret settings, the environments of processes.
+where they are made: tokens, JWTs, API keys, secret settings, the environments of processes.
 
 `@pytest.mark.shows_secrets` is for tests of the net itself, which lets some through.
 """
@@ -25,6 +25,7 @@ from secrets_watch import WATCH
 
 from gateway.refusal import Refusal
 from serving import rendering
+from tokenservice.identity import key_text
 from tokenservice.token import EphemeralToken
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def _learn() -> None:
         lambda _, secret, *__, **___: WATCH.know("a setting", secret.get_secret_value()),
     )
     _after(jwt, "encode", lambda encoded, *_, **__: WATCH.know("a JWT", encoded))
+    # Its id is public: logs name a key by it.
+    _after(key_text, "new_text", lambda key: WATCH.know("an API key", key.rpartition("_")[2]))
     popen: Any = subprocess.Popen
     _after(popen, "__init__", lambda *_, **given: WATCH.know_environment(given.get("env") or {}))
 

@@ -26,6 +26,7 @@ from pydantic import BaseModel, SecretStr
 from gateway.refusal import Refusal
 from serving import rendering
 from serving.errors import PermissionDenied
+from tokenservice.identity.key_text import new_text
 from tokenservice.token import EphemeralToken
 
 TOKEN = "auth_tokens/" + "0123456789abcdef"
@@ -48,6 +49,7 @@ LEAKS = {
     "a setting": (
         "Settings(key='0123456789-canary')\n    logging.getLogger('x').error('0123456789-canary')"
     ),
+    "an API key": "logging.getLogger('x').warning(new_text())",
     "a span": (
         "EphemeralToken(TOKEN)\n"
         "    with TracerProvider().get_tracer('x').start_as_current_span('x') as span:\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from tokenservice.cli import keys as cli_keys, users as cli_users
+from tokenservice.cli import keys as cli_keys, ledger as cli_ledger, users as cli_users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def serve() -> None:
     serve_forever()
 
 
-for command in (cli_keys.keys, cli_users.users):
+for command in (cli_keys.keys, cli_users.users, cli_ledger.ledger):
     cli.add_command(command)
 
 

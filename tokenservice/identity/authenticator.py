@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from serving.errors import Unauthenticated
 from tokenservice.errors import WrongCredentials
 from tokenservice.identity.authorization import parse_authorization
-from tokenservice.identity.possession import AccessToken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenservice.call import Call
+    from tokenservice.identity.authorization import PresentedToken
     from tokenservice.identity.bearer import VerifiedBearer
     from tokenservice.identity.possession import Possession
     from tokenservice.identity.services import Services
@@ -72,10 +72,7 @@ class Authenticator:
                 return service
         presented = parse_authorization(credentials.authorization)
         verified = await self._bearers.verify(presented.unverified_token)
-        token = AccessToken(
-            presented.unverified_token, verified.confirmation, presented.scheme.lower()
-        )
-        return await self._holding_a_key(verified.principal, call, token)
+        return await self._holding_a_key(verified.principal, call, presented, verified.confirmation)
 
     def _by_api_key(self, values: Sequence[str]) -> Principal:
         if len(values) == 1 and values[0].strip():
@@ -85,9 +82,13 @@ class Authenticator:
         raise (WrongCredentials if guessed else Unauthenticated)("The API key is not valid.")
 
     async def _holding_a_key(
-        self, principal: Principal, call: Call, token: AccessToken | None
+        self,
+        principal: Principal,
+        call: Call,
+        token: PresentedToken | None,
+        confirmation: str = "",
     ) -> Principal:
         thumbprint = await self._possession.key(
-            call.credentials.dpop, token, method=call.method, path=call.path
+            call.credentials.dpop, token, confirmation, method=call.method, path=call.path
         )
         return replace(principal, key_thumbprint=thumbprint)

@@ -13,6 +13,7 @@ _MAX_URL_CHARS = 2048
 _URL = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, section 2
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]")
+_HOST = re.compile(r"https?://[a-z0-9._:-]+")  # with no pattern in it, which would not be one
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -49,7 +50,7 @@ def _origin(text: str) -> str:
         origin, path = _split(text)
     except ValueError:
         path = origin = ""
-    if not origin or path or "?" in text or "#" in text:
+    if not _HOST.fullmatch(origin) or path or "?" in text or "#" in text:
         raise ValueError("must be a list of origins, such as https://tokens.example")
     return origin
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
@@ -67,7 +67,7 @@ class ProofKey:
         if kind is None:
             raise ValueError("the algorithm is none that proofs may have")
         if not isinstance(jwk, dict):
-            _refuse("there is no key")
+            raise ValueError("there is no key")  # noqa: TRY004 - theirs, not the caller's
         if not _PRIVATE.isdisjoint(jwk):
             raise ValueError("the key is not a public one")
         required = {name: jwk.get(name) for name in kind.members}
@@ -113,7 +113,3 @@ def _key(kind: _Kind, required: Mapping[str, Any]) -> Any:
 def _thumbprint(required: Mapping[str, Any]) -> str:
     text = json.dumps(required, sort_keys=True, separators=(",", ":"))
     return base64url_encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _refuse(why: str) -> NoReturn:
-    raise ValueError(why)

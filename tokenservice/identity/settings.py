@@ -39,10 +39,12 @@ class IdentitySettings(Settings):
     @field_validator("store_url")
     @classmethod
     def _a_store(cls, value: SecretStr | None) -> SecretStr | None:
-        url = "" if value is None else value.get_secret_value()
+        if value is None:
+            return None
+        url = value.get_secret_value()
         if url == SQLITE:
             raise ValueError("names no file after sqlite:")
-        if url and not url.startswith(SQLITE):
+        if not url.startswith(SQLITE):
             connect.parse(url)
         return value
 
