@@ -18,15 +18,15 @@ from tokenservice.gemini import GeminiOptions
 from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms, plain_text
 from tokenservice.identity.issuers import MIN_SECRET_BYTES, read_issuers
 from tokenservice.identity.origins import Origins
-from tokenservice.identity.settings import IdentitySettings
 from tokenservice.identity.trust import Trust
+from tokenservice.ledger.settings import LedgerSettings
 from tokenservice.models import Catalogue, ModelsFileError, catalogue, known_models
 from tokenservice.seal import KEY_BYTES
 
 _MAX_LIFETIME_MINUTES = 20 * 60 - 1  # Gemini refuses 20 hours and more
 
 
-class TokenServiceSettings(IdentitySettings):
+class TokenServiceSettings(LedgerSettings):
     """Tokenservice's environment variables; docs/settings.md says the same at length."""
 
     listen: CommaList = variable(
@@ -48,7 +48,7 @@ class TokenServiceSettings(IdentitySettings):
     policy_timeout_ms: int = variable("TOKENSERVICE_POLICY_TIMEOUT_MS", 500, ge=10, le=10_000)
     deadline_ms: int = variable("TOKENSERVICE_DEADLINE_MS", 8_000, ge=1_000, le=25_000)
     max_concurrent_requests: int = variable(
-        "TOKENSERVICE_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=900
+        "TOKENSERVICE_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=590
     )
     seal_key: SecretStr | None = variable("TOKENSERVICE_SEAL_KEY", None)
 
