@@ -241,7 +241,7 @@ async def test_all_is_read_only_after_a_change(office: Office) -> None:
 
 
 async def test_a_forged_or_moved_row_lets_nobody_in(office: Office) -> None:
-    """Who can write to the store makes no key of his own, nor another's into his; it is told once."""
+    """Who can write to the store makes no key, nor another's into his own; it is told once."""
     ann, admin = await office.key("ann"), await office.key("root", operator=True)
     held = office.rows.shelf.tables[KEYS]
     ann_id, admin_id = ann.split("_")[1], admin.split("_")[1]
