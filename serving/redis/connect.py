@@ -22,6 +22,8 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
+from serving import plaintext
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -66,6 +68,11 @@ class Target:
     login: dict[str, str] = field(default_factory=dict, repr=False)
     options: dict[str, Any] = field(default_factory=dict, repr=False)
     sentinel_login: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether another machine is spoken to in plaintext."""
+        return not self.tls and not all(plaintext.is_loopback(host) for host, _ in self.hosts)
 
 
 def parse(url: str) -> Target:
