@@ -32,7 +32,7 @@ class PolicySettings(Settings):
     """Who may call PolicyService over TCP; empty: whoever can connect."""
     foreign_secrets = ("GEMINI_API_KEY",)
 
-    max_concurrent_requests: int = variable("POLICY_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=900)
+    max_concurrent_requests: int = variable("POLICY_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=590)
     lease_ms: int = variable("POLICY_LEASE_MS", 30_000, ge=1_000, le=600_000)
     file: Path | None = variable("POLICY_FILE", None)
     operator_key: SecretStr | None = variable("POLICY_OPERATOR_KEY", None)
@@ -101,13 +101,12 @@ class PolicySettings(Settings):
             plaintext.refuse(
                 "POLICY_LISTEN", self.listen, unless=f"set POLICY_TLS_CERT_FILE, {unless}"
             )
-        if self.store_url is not None and not allowed:
-            store = redis_connect.parse(self.store_url.get_secret_value())
-            if not store.tls and not all(plaintext.is_loopback(host) for host, _ in store.hosts):
-                raise ValueError(
-                    "POLICY_STORE_URL: is plaintext and leaves this machine: "
-                    f"write rediss:// for redis://, {unless}"
-                )
+        url = None if self.store_url is None else self.store_url.get_secret_value()
+        if url is not None and not allowed and redis_connect.parse(url).exposed:
+            raise ValueError(
+                "POLICY_STORE_URL: is plaintext and leaves this machine: "
+                f"write rediss:// for redis://, {unless}"
+            )
         return self
 
     @model_validator(mode="after")

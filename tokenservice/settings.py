@@ -55,7 +55,7 @@ class TokenServiceSettings(LedgerSettings):
     policy_timeout_ms: int = variable("TOKENSERVICE_POLICY_TIMEOUT_MS", 500, ge=10, le=10_000)
     deadline_ms: int = variable("TOKENSERVICE_DEADLINE_MS", 8_000, ge=1_000, le=25_000)
     max_concurrent_requests: int = variable(
-        "TOKENSERVICE_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=900
+        "TOKENSERVICE_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=590
     )
     seal_key: SecretStr | None = variable("TOKENSERVICE_SEAL_KEY", None)
 
@@ -158,11 +158,11 @@ class TokenServiceSettings(LedgerSettings):
             unless_tls = f"set TOKENSERVICE_TLS_CERT_FILE, {unless}"
             plaintext.refuse("TOKENSERVICE_LISTEN", self.listen, unless=unless_tls)
             plaintext.refuse("TOKENSERVICE_POLICY_TARGET", [self.policy_target], unless=unless_tls)
-        store = self.store_url.get_secret_value() if self.store_url else SQLITE
-        if not store.startswith(SQLITE) and not redis_connect.parse(store).stays:
+        store = "" if self.store_url is None else self.store_url.get_secret_value()
+        if store and not store.startswith(SQLITE) and redis_connect.parse(store).exposed:
             raise ValueError(
                 "TOKENSERVICE_STORE_URL: is plaintext and leaves this machine: "
-                f"write rediss://, {unless}"
+                f"write rediss:// for redis://, {unless}"
             )
         url = self.gemini_base_url or ""
         if url.startswith("http:") and not plaintext.is_local_url(url):

@@ -70,9 +70,9 @@ class Target:
     sentinel_login: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def stays(self) -> bool:
-        """Whether what is said to it is encrypted, or stays on this machine."""
-        return self.tls or all(plaintext.is_loopback(host) for host, _ in self.hosts)
+    def exposed(self) -> bool:
+        """Whether another machine is spoken to in plaintext."""
+        return not self.tls and not all(plaintext.is_loopback(host) for host, _ in self.hosts)
 
 
 def parse(url: str) -> Target:

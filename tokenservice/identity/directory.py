@@ -37,9 +37,9 @@ _NOT_VALID = "The API key is not valid."
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     content: Content = field(default_factory=Content)
-    keys: Mapping[str, ApiKey] = field(default_factory=dict)
+    # None: it cannot be read. Such a key lets nobody in, such a denial denies for good.
+    keys: Mapping[str, ApiKey | None] = field(default_factory=dict)
     denials: Mapping[str, Denial | None] = field(default_factory=dict)
-    """None: it cannot be read, and so denies for good."""
 
 
 class Directory:
@@ -132,11 +132,7 @@ class Directory:
                 "ends: deny them again",
             )
             self._outlived = before.denials
-        self._snapshot = _Snapshot(
-            content,
-            {name: key for name, key in keys.items() if key is not None},
-            {**self._outlived, **denials},
-        )
+        self._snapshot = _Snapshot(content, keys, {**self._outlived, **denials})
         log.info("identities", keys=len(keys), denials=len(denials))
 
     def _records(
@@ -148,6 +144,7 @@ class Directory:
     ) -> dict[str, Record | None]:
         """Unseal the rows that are new or changed; the others are as before."""
         records: dict[str, Record | None] = {}
+        broken: list[str] = []
         for name, sealed in rows.items():
             if rows_before.get(name) == sealed and name in before:
                 records[name] = before[name]
@@ -155,8 +152,10 @@ class Directory:
             try:
                 records[name] = unpacked(kind, name, sealed, self._keyring)
             except BrokenRow:
-                log.exception("row cannot be read", kind=kind.__name__, name=name)
                 records[name] = None
+                broken.append(name)
+        if broken:
+            log.error("rows cannot be read", table=kind.table, count=len(broken), first=broken[0])
         return records
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from redis.asyncio import RedisCluster
 from redis.exceptions import NoPermissionError
 
@@ -32,7 +33,9 @@ from tokenservice.identity.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+log = structlog.get_logger(__name__)
 
 READS = (
     "resetchannels -@all ~{prefix}:* +evalsha +eval +hmget +hget +hlen +hgetall "
@@ -78,6 +81,7 @@ return {'DONE'}
 """,
 )
 _CALLS = 4
+_SECTIONS = ("memory", "replication", "persistence")
 
 
 class RedisRows:
@@ -103,11 +107,18 @@ class RedisRows:
 
     async def check(self) -> None:
         """Raise UnsafeRows if a server may drop rows: whom they deny would be let in again."""
-        for policy in await self._link.within(self._told()):
+        for told in await self._link.within(self._told()):
+            policy = str(told.get("maxmemory_policy"))
             if policy.startswith("allkeys"):
                 raise UnsafeRows(
                     f"the store's maxmemory-policy is {policy}: a full server would drop whom "
                     "to refuse; noeviction keeps all"
+                )
+            if not told.get("aof_enabled") and not told.get("connected_slaves"):
+                log.warning(
+                    "store forgets when it restarts",
+                    reason="neither appendonly nor a replica is on: a restart of the server "
+                    "ends all API keys, and lets everybody in again who was denied",
                 )
 
     async def version(self) -> Version:
@@ -147,23 +158,20 @@ class RedisRows:
     def _another_key(self) -> UnsafeRows:
         return another_key("another TOKENSERVICE_STORE_PREFIX")
 
-    async def _told(self) -> list[str]:
+    async def _told(self) -> list[Mapping[str, Any]]:
         try:
-            return [await self._policy(server) for server in await self._link.primaries()]
+            return [await self._info(server) for server in await self._link.primaries()]
         except NoPermissionError:
             raise UnsafeRows(
                 "the store's user may not ask INFO, so nobody knows whether the server evicts: "
                 "allow it +info"
             ) from None
 
-    async def _policy(self, server: Any) -> str:
+    async def _info(self, server: Any) -> Any:
         client: Any = self._link.client
-        told = (
-            await client.execute_command("INFO", "memory", target_nodes=server)
-            if isinstance(client, RedisCluster)
-            else await server.execute_command("INFO", "memory")
-        )
-        return str(told.get("maxmemory_policy"))
+        if isinstance(client, RedisCluster):
+            return await client.execute_command("INFO", *_SECTIONS, target_nodes=server)
+        return await server.execute_command("INFO", *_SECTIONS)
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, bytes]:

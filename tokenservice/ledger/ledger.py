@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 FAILING = "LEDGER_FAILING"
 """Rows wait in memory: the last attempt to keep some failed, or takes long."""
 FULL = "LEDGER_FULL"
-"""There is no more room to wait in: rows are dropped, or no tokens issued."""
+"""The room to wait in is half used up, or all: rows without a token are dropped, then all."""
 
 _CAPACITY = 10_000
 """Rows that wait: some ten megabytes, and minutes of a busy service."""
@@ -84,13 +84,18 @@ class Ledger:
     @property
     def state(self) -> str:
         """How it is, for a health board: `SERVING`, or why not."""
-        if not self.room:
+        if self._full:
             return FULL
         return FAILING if self._failing else SERVING
 
     @property
+    def _full(self) -> bool:
+        # So that no flood of refusals takes the room of what is issued meanwhile.
+        return len(self._waiting) >= self._capacity // 2
+
+    @property
     def room(self) -> int:
-        """How many rows could come now and wait."""
+        """How many rows of tokens could come now and wait."""
         return 0 if self._closed else max(0, self._capacity - len(self._waiting))
 
     @property
@@ -110,7 +115,7 @@ class Ledger:
 
     def record(self, entry: Entry) -> None:
         """Take a row. Never waits, never fails: without room the row is dropped, and counted."""
-        if not self.room:
+        if not self.room or (self._full and not entry.token):
             self.drop("it is closed" if self._closed else "more rows wait than there is room for")
             return
         self._waiting.append(entry)

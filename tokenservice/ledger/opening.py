@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from serving.redis.connect import RedisOptions, open_redis
+from tokenservice.ledger.apart import ApartSink, ApartSource
 from tokenservice.ledger.jsonl import JsonlSink, JsonlSource
 from tokenservice.ledger.ledger import Ledger
 from tokenservice.ledger.names import Names
@@ -41,15 +43,9 @@ async def open_recorder(settings: LedgerSettings, clock: Clock) -> AsyncIterator
     async with AsyncExitStack() as stack:
         sink: Sink
         if settings.ledger_path is not None:
-            sink = JsonlSink(
-                settings.ledger_path,
-                clock,
-                max_bytes=settings.ledger_max_mb * _MEGABYTE,
-                backups=settings.ledger_backups,
-                retention_days=settings.ledger_retention_days,
-            )
+            sink = ApartSink(*(_file(settings, path, clock) for path in _paths(settings)))
         elif settings.ledger_stream is not None:
-            sink = await _stream(stack, settings, settings.ledger_stream, _PATIENCE_MS)
+            sink = ApartSink(*await _streams(stack, settings, _PATIENCE_MS))
         else:
             log.warning("no ledger is kept", hint="TOKENSERVICE_LEDGER names a file for one")
             yield Recorder(None, Names(b""), clock)
@@ -78,9 +74,9 @@ async def open_source(settings: LedgerSettings, needle: bytes = b"") -> AsyncIte
     """
     async with AsyncExitStack() as stack:
         if settings.ledger_path is not None:
-            yield JsonlSource(settings.ledger_path, needle)
+            yield ApartSource(*(JsonlSource(path, needle) for path in _paths(settings)))
         elif settings.ledger_stream is not None:
-            yield await _stream(stack, settings, settings.ledger_stream, _SEARCH_PATIENCE_MS)
+            yield ApartSource(*await _streams(stack, settings, _SEARCH_PATIENCE_MS))
         else:
             raise ValueError("there is no ledger")
 
@@ -97,16 +93,36 @@ def names(settings: LedgerSettings) -> Names:
     return Names(settings.hash_key.get_secret_value().encode())
 
 
-async def _stream(
-    stack: AsyncExitStack, settings: LedgerSettings, url: str, patience_ms: int
-) -> Stream:
+def _paths(settings: LedgerSettings) -> tuple[Path, Path]:
+    path = settings.ledger_path or Path()
+    return path, path.with_name(f"{path.stem}-refusals{path.suffix}")
+
+
+def _file(settings: LedgerSettings, path: Path, clock: Clock) -> JsonlSink:
+    return JsonlSink(
+        path,
+        clock,
+        max_bytes=settings.ledger_max_mb * _MEGABYTE,
+        backups=settings.ledger_backups,
+        retention_days=settings.ledger_retention_days,
+    )
+
+
+async def _streams(
+    stack: AsyncExitStack, settings: LedgerSettings, patience_ms: int
+) -> tuple[Stream, Stream]:
     options = RedisOptions(
         connect_timeout_ms=patience_ms, socket_timeout_ms=patience_ms, max_connections=_CONNECTIONS
     )
-    return Stream(
-        await stack.enter_async_context(open_redis(url, options)),
-        settings.store_prefix,
-        retention_days=settings.ledger_retention_days,
-        max_rows=settings.ledger_max_rows,
-        timeout_ms=2 * patience_ms,
+    client = await stack.enter_async_context(open_redis(settings.ledger_stream or "", options))
+    tokens, refusals = (
+        Stream(
+            client,
+            f"{settings.store_prefix}:{name}",
+            retention_days=settings.ledger_retention_days,
+            max_rows=settings.ledger_max_rows,
+            timeout_ms=2 * patience_ms,
+        )
+        for name in ("ledger", "ledger:refusals")
     )
+    return tokens, refusals

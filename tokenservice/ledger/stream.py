@@ -1,6 +1,7 @@
 """The ledger in a Redis Stream, for any number of replicas: Redis or Valkey, 7 or later.
 
-    PREFIX:ledger       a row an entry, as JSON in the field `row`; ids are the server's
+    PREFIX:ledger             rows of tokens: an entry each, with JSON in its field `row`
+    PREFIX:ledger:refusals    all other rows, likewise; ids are the server's
 
 Beside what the store of identities needs, a replica's user may `+xadd +xtrim`, and who
 searches the ledger `+xrevrange`.
@@ -34,7 +35,7 @@ class Stream:
     def __init__(
         self,
         client: Client,
-        prefix: str,
+        key: str,
         *,
         retention_days: int,
         max_rows: int,
@@ -46,7 +47,7 @@ class Stream:
         others come, in whole nodes of the stream (`~`), so some stay a little longer.
         """
         self._link = Link(client, timeout_ms=timeout_ms, calls=_CALLS)
-        self._key = f"{prefix}:ledger"
+        self._key = key
         self._retention_ms = retention_days * _DAY_MS
         self._max_rows = max_rows
         self._trims = True

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from identity_places import PATIENT, PATIENT_MS
 from identity_rows import HASH_KEY, StillClock
 from pydantic import SecretStr
@@ -190,6 +191,18 @@ async def test_a_server_that_may_drop_rows_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StartError, match=r"TOKENSERVICE_STORE_URL: .*noeviction"):
             async with open_directory(settings(server.url), StillClock()):
                 pass
+
+
+async def test_a_server_that_forgets_is_named_at_the_start(tmp_path: Path) -> None:
+    """Where a restart would let the denied in again, each start says so; else none does."""
+    for lines, told in (({}, 1), ({"appendonly": "yes"}, 0)):
+        async with valkey_server(tmp_path / str(told), config=lines) as server:
+            with structlog.testing.capture_logs() as logged:
+                async with open_directory(settings(server.url), StillClock()):
+                    pass
+            assert [each["event"] for each in logged].count(
+                "store forgets when it restarts"
+            ) == told
 
 
 async def test_who_may_not_ask_about_eviction_does_not_start(server: ValkeyServer) -> None:

@@ -45,7 +45,7 @@ BUSY = 450
 def stream(client: Any, *, max_rows: int = 100_000, retention_days: int = 90) -> Stream:
     """Return a stream on a server."""
     return Stream(
-        client, "lt-id", retention_days=retention_days, max_rows=max_rows, timeout_ms=10_000
+        client, "lt-id:ledger", retention_days=retention_days, max_rows=max_rows, timeout_ms=10_000
     )
 
 

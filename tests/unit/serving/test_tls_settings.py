@@ -17,7 +17,11 @@ ROLES: dict[str, type[Settings]] = {
 }
 NEEDED = {
     "POLICY": {"POLICY_HASH_KEY": "k" * 32},
-    "TOKENSERVICE": {"LIVE_API_JWT_SECRET": "s" * 32, "GEMINI_API_KEY": "g"},
+    "TOKENSERVICE": {
+        "LIVE_API_JWT_SECRET": "s" * 32,
+        "GEMINI_API_KEY": "g",
+        "TOKENSERVICE_HASH_KEY": "k" * 32,
+    },
     "GATEWAY": {},
 }
 TLS = {
@@ -35,6 +39,7 @@ ELSEWHERE = [
     ("TOKENSERVICE", "TOKENSERVICE_LISTEN", "10.0.0.1:50051"),
     ("TOKENSERVICE", "TOKENSERVICE_POLICY_TARGET", "policy:50052"),
     ("TOKENSERVICE", "TOKENSERVICE_POLICY_TARGET", "dns:///policy:50052"),
+    ("TOKENSERVICE", "TOKENSERVICE_STORE_URL", "redis://store:6379/0"),
     ("TOKENSERVICE", "GOOGLE_GEMINI_BASE_URL", "http://gemini.internal"),
     ("GATEWAY", "GATEWAY_HOST", "192.0.2.1"),
     ("GATEWAY", "GATEWAY_HOST", "::"),

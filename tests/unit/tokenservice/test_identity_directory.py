@@ -6,6 +6,7 @@ import hmac
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from identity_rows import HASH_KEY, MemoryRows, Office
 
 from serving.errors import PermissionDenied, Unauthenticated
@@ -240,13 +241,18 @@ async def test_all_is_read_only_after_a_change(office: Office) -> None:
 
 
 async def test_a_forged_or_moved_row_lets_nobody_in(office: Office) -> None:
-    """Who can write to the store makes no key of his own, nor another's into his."""
+    """Who can write to the store makes no key, nor another's into his own; it is told once."""
     ann, admin = await office.key("ann"), await office.key("root", operator=True)
     held = office.rows.shelf.tables[KEYS]
     ann_id, admin_id = ann.split("_")[1], admin.split("_")[1]
     await office.rows.change(KEYS, ann_id, held[ann_id], held[admin_id])
     await office.rows.change(KEYS, "x" * 12, None, b"made up")
-    directory, _ = await fresh(office)
+    with structlog.testing.capture_logs() as logged:
+        directory, _ = await fresh(office)
+        await office.key("bob")
+        await directory.refresh()
+    (told,) = [each for each in logged if each["log_level"] == "error"]
+    assert (told["event"], told["table"], told["count"]) == ("rows cannot be read", KEYS, 2)
     with pytest.raises(WrongCredentials):
         directory.principal_of(ann)
     assert directory.principal_of(admin).operator

@@ -16,6 +16,7 @@ from tokenservice.cli.ledger import ledger
 from tokenservice.cli.store import BadSetting
 from tokenservice.errors import RateLimitExceeded, UpstreamUnavailable
 from tokenservice.ledger import telling
+from tokenservice.ledger.apart import ApartSink
 from tokenservice.ledger.jsonl import JsonlSink
 from tokenservice.ledger.names import Names
 from tokenservice.ledger.rows import entry_of
@@ -37,7 +38,13 @@ def now() -> int:
 
 async def write(path: Path, rows: list[Entry]) -> None:
     """Write a ledger of several files."""
-    sink = JsonlSink(path, now, max_bytes=1_500, backups=10, retention_days=90)
+    refusals = path.with_name("ledger-refusals.jsonl")
+    sink = ApartSink(
+        *(
+            JsonlSink(each, now, max_bytes=1_500, backups=10, retention_days=90)
+            for each in (path, refusals)
+        )
+    )
     await sink.append(rows)
     await sink.close()
 
@@ -59,7 +66,7 @@ def kept(path: Path) -> Path:
     over.metadata["decision_id"] = "d-2"
     of_ours: dict[str, Any] = {"credential": "jwt", "caller": CALLER, "asked": ASKED}
     rows = [
-        *(row(number, at=begin - HOUR + number) for number in range(100, 140)),
+        *(row(number, at=begin - HOUR + number, token="T") for number in range(100, 140)),
         entry_of(
             NAMES,
             now=begin,
@@ -69,7 +76,7 @@ def kept(path: Path) -> Path:
             issued=issued(),
             **of_ours,
         ),
-        *(row(number, at=begin + number) for number in range(200, 240)),
+        *(row(number, at=begin + number, token="T") for number in range(200, 240)),
         entry_of(NAMES, now=begin + HOUR, request_id="ann@example.com", error=over, **of_ours),
         entry_of(NAMES, now=begin + HOUR + 1, error=UpstreamUnavailable(), **of_ours),
     ]
@@ -154,7 +161,7 @@ def test_nothing_found_is_exit_code_3() -> None:
 
 def test_torn_lines_are_passed_over(kept: Path) -> None:
     """Half a line, in whichever file, hides no row."""
-    for file in kept.parent.glob("ledger.jsonl*"):
+    for file in kept.parent.glob("ledger*.jsonl*"):
         file.write_bytes(b'{"v":1,"id\n' + file.read_bytes() + b'{"v":1,"dec')
     assert len(rows_of(run("--user", SUBJECT, "--json"))) == 3
 

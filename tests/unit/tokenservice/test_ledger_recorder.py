@@ -186,7 +186,7 @@ async def test_each_change_of_the_state_is_reported() -> None:
 
     sink = FlakySink()
     sink.gate.clear()
-    async with Ledger(sink, capacity=1) as ledger:
+    async with Ledger(sink, capacity=2) as ledger:
         recorder = Recorder(ledger, NAMES, clock)
         watching = asyncio.create_task(recorder.watch(report))
         await heard.wait()

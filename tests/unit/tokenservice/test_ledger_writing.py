@@ -106,16 +106,31 @@ async def test_a_full_ledger_drops_counts_and_says_so() -> None:
     with capture_logs() as logged:
         async with Ledger(sink, capacity=100) as ledger:
             for number in range(130):
-                ledger.record(row(number))
+                ledger.record(row(number, token="T"))
             assert (ledger.state, ledger.dropped, ledger.room) == (FULL, 30, 0)
             sink.gate.set()
             assert await ledger.change(FULL) == SERVING
             ledger.record(row(999))
-    assert sink.kept == [*(row(number) for number in range(100)), row(999)]
+    assert sink.kept == [*(row(number, token="T") for number in range(100)), row(999)]
     assert [(line["event"], line["dropped"]) for line in logged] == [
         ("ledger drops rows", 1),
         ("ledger keeps rows again", 30),
     ]
+
+
+async def test_refusals_leave_room_for_tokens() -> None:
+    """Rows without a token take half of the room at most, however many there are."""
+    sink = FlakySink()
+    sink.gate.clear()
+    with capture_logs():
+        async with Ledger(sink, capacity=100) as ledger:
+            for number in range(1_000):
+                ledger.record(row(number, outcome="refused"))
+            assert (ledger.state, ledger.dropped, ledger.room) == (FULL, 950, 50)
+            ledger.record(row(1_000, token="T"))
+            sink.gate.set()
+    assert sink.kept[-1] == row(1_000, token="T")
+    assert (len(sink.kept), ledger.dropped) == (51, 950)
 
 
 async def test_the_last_tries_do_not_wait_for_the_next() -> None:
