@@ -48,8 +48,8 @@ class GatewaySettings(Settings):
     max_connections_per_address: int = variable(
         "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", 100, ge=1, le=100_000
     )
-    max_concurrent_requests: int = variable("GATEWAY_MAX_CONCURRENT_REQUESTS", 256, ge=1, le=900)
-    """Of calls to tokenservice: one connection carries them all, and 1000 at most."""
+    max_concurrent_requests: int = variable("GATEWAY_MAX_CONCURRENT_REQUESTS", 256, ge=1, le=590)
+    """Of calls to tokenservice: one connection carries them all, and no more."""
     trusted_proxies: CommaList = variable("GATEWAY_TRUSTED_PROXIES", ())
     """Whose word on a client's address is believed: addresses and networks."""
 

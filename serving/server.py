@@ -23,9 +23,14 @@ log = structlog.get_logger(__name__)
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),  # two servers on one port would both start, unseen
-    # Bounds what one connection can start and reset. Far above what a peer of ours has at
-    # work: calls beyond it are not queued but fail, with REFUSED_STREAM (grpcio 1.85).
-    ("grpc.max_concurrent_streams", 1_000),
+    # Bounds what one connection can start and reset: calls that were taken back count until we
+    # have seen them. More than a peer of ours has at work, for calls beyond it are not queued
+    # but fail (grpcio 1.85).
+    ("grpc.max_concurrent_streams", 600),
+    # How many calls may wait until Python sees them, at some 18 KB each. Beyond it grpc cancels
+    # calls at random, and everybody's: by default, so could two connections that flood it.
+    ("grpc.server.max_pending_requests", 2_000),
+    ("grpc.server.max_pending_requests_hard_limit", 4_000),
     ("grpc.max_receive_message_length", 256 * 1024),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
