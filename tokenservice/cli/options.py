@@ -13,7 +13,7 @@ from serving import terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MAX_SUBJECT_CHARS = 128
+_MAX_SUBJECT_CHARS = 255  # with the namespace of an issuer
 _MAX_TEXT_CHARS = 200
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -202,7 +202,7 @@ def test_a_user_is_denied_and_allowed(terminal: Terminal) -> None:
         (["keys", "create", "--owner", "a", "--expires", "90"], "like 30m"),
         (["keys", "create", "--owner", "", "--expires", "1d"], "'--owner'"),
         (["keys", "create", "--owner", "-", "--expires", "1d"], "'--owner'"),
-        (["keys", "create", "--owner", "x" * 129, "--expires", "1d"], "'--owner'"),
+        (["keys", "create", "--owner", "x" * 256, "--expires", "1d"], "'--owner'"),
         (["keys", "create", "--owner", "x\x1b[2J", "--expires", "1d"], "'--owner'"),
         (["keys", "create", "--owner", "a", "--expires", "1d", "--tier", "a b"], "'--tier'"),
         (["keys", "create", "--owner", "a", "--expires", "1d", "--label", "a\nb"], "'--label'"),
