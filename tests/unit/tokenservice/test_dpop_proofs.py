@@ -158,6 +158,7 @@ async def test_there_is_one_proof(verifier: ProofVerifier) -> None:
         lambda proof: " " + proof,
         lambda proof: proof + ", " + proof,
         lambda proof: proof + "=",
+        lambda proof: proof + "==",
         lambda proof: proof.replace(".", "..", 1),
         lambda proof: proof.rpartition(".")[0],
         lambda proof: proof.rpartition(".")[0] + ".",
