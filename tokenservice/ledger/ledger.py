@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from serving.health import SERVING
 from serving.losses import Losses
 from serving.stores import StoreUnavailable
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+SERVING = "SERVING"
+"""As serving.health has it, which would bring gRPC along."""
 FAILING = "LEDGER_FAILING"
 """Rows wait in memory: the last attempt to keep some failed, or takes long."""
 FULL = "LEDGER_FULL"

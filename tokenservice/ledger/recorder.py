@@ -6,10 +6,8 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from serving.health import SERVING
 from tokenservice.errors import LedgerUnavailable
+from tokenservice.ledger.ledger import SERVING
 from tokenservice.ledger.rows import entry_of
 
 if TYPE_CHECKING:
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from tokenservice.ledger.ledger import Ledger
     from tokenservice.ledger.names import Names
     from tokenservice.principal import Caller
-
-log = structlog.get_logger(__name__)
 
 
 class Recorder:
