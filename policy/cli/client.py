@@ -12,11 +12,15 @@ import grpc
 from pydantic import SecretStr  # noqa: TC002 - the settings are made of it at run time
 
 from policy.v1 import operator_pb2_grpc
-from serving import settings as serving_settings
+from serving import plaintext, settings as serving_settings
+from serving.certificates import certificate_files, open_certificates
 from serving.settings import Settings, variable
+from serving.tls import channel_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from serving.certificates import Certificates
 
 _TARGET = "unix:.run/policy.sock"
 _TIMEOUT_SECONDS = 10.0
@@ -34,6 +38,20 @@ class OperatorSettings(Settings):
     """What an operator's environment holds."""
 
     operator_key: SecretStr | None = variable("POLICY_OPERATOR_KEY", None)
+    tls_cert_file: Path | None = variable("POLICY_TLS_CERT_FILE", None)
+    tls_key_file: Path | None = variable("POLICY_TLS_KEY_FILE", None)
+    tls_ca_file: Path | None = variable("POLICY_TLS_CA_FILE", None)
+    allow_plaintext: bool = variable("POLICY_ALLOW_PLAINTEXT", False)  # noqa: FBT003 - a default
+
+    def certificates(self) -> Certificates | None:
+        """Read what to show to policy over TCP. Raises SettingsError, ValueError."""
+        return open_certificates(
+            certificate_files(
+                ("POLICY_TLS_CERT_FILE", self.tls_cert_file),
+                ("POLICY_TLS_KEY_FILE", self.tls_key_file),
+                ("POLICY_TLS_CA_FILE", self.tls_ca_file),
+            )
+        )
 
 
 def online(command: Callable[..., None]) -> Callable[..., None]:
@@ -44,7 +62,12 @@ def online(command: Callable[..., None]) -> Callable[..., None]:
         envvar="POLICY_TARGET",
         default=_TARGET,
         show_default=True,
-        help="Where policy listens; $POLICY_TARGET.",
+        help="Where policy listens; $POLICY_TARGET. Over TCP with $POLICY_TLS_*, if set.",
+    )
+    @click.option(
+        "--server-name",
+        envvar="POLICY_SERVER_NAME",
+        help="The name in policy's certificate, if not the target's host; $POLICY_SERVER_NAME.",
     )
     @click.option(
         "--key-file",
@@ -53,8 +76,10 @@ def online(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @functools.wraps(command)
-    def connected(*, target: str, key_file: Path | None, **options: Any) -> None:
-        with _told(target), _channel(target) as channel:
+    def connected(
+        *, target: str, server_name: str | None, key_file: Path | None, **options: Any
+    ) -> None:
+        with _told(target), _channel(target, server_name) as channel:
             command(Operator(channel, _key(key_file)), **options)
 
     return connected
@@ -76,12 +101,32 @@ class Operator:
 
 
 @contextmanager
-def _channel(target: str) -> Iterator[grpc.Channel]:
+def _channel(target: str, server_name: str | None) -> Iterator[grpc.Channel]:
     options: list[tuple[str, Any]] = [("grpc.enable_retries", 0)]
     if target.startswith("unix:"):
         options.append(("grpc.default_authority", "localhost"))  # a path is no authority
-    with grpc.insecure_channel(target, options=options) as channel:
+    if server_name is not None:
+        options.append(("grpc.ssl_target_name_override", server_name))
+    certificates = None if target.startswith("unix:") else _certificates(target)
+    if certificates is None:
+        opened = grpc.insecure_channel(target, options=options)
+    else:
+        credentials = channel_credentials(certificates.current())
+        opened = grpc.secure_channel(target, credentials, options=options)
+    with opened as channel:
         yield channel
+
+
+def _certificates(target: str) -> Certificates | None:
+    try:
+        settings = serving_settings.load(OperatorSettings)
+        certificates = settings.certificates()
+        if certificates is None and not settings.allow_plaintext:  # it would tell the key
+            unless = "set POLICY_TLS_CERT_FILE, or POLICY_ALLOW_PLAINTEXT=true"
+            plaintext.refuse("--target", [target], unless=unless)
+    except (serving_settings.SettingsError, ValueError) as error:
+        raise BadSetting(str(error)) from error
+    return certificates
 
 
 def _key(path: Path | None) -> str:

@@ -1,9 +1,12 @@
 """Who may call which method of policy: every kind of peer, every method that is served."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -58,6 +61,7 @@ POLICY = "policy.v1.PolicyService"
 class Policy:
     """A running policy, and a channel to it of each kind of peer."""
 
+    target: str
     channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
 
     async def outcome(self, peer: str, service: str, method: str, *key: str) -> str:
@@ -98,7 +102,7 @@ async def policy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Poli
     )
     stop = asyncio.Event()
     serving = asyncio.create_task(serve(settings, stop))
-    running = Policy()
+    running = Policy(target)
     for number, (peer, names) in enumerate(PEERS.items()):
         shown = Kit(directory, str(number)).put(OURS.issue(*names), OURS) if names else None
         running.channels[peer] = open_channel(
@@ -163,6 +167,36 @@ async def test_saying_it_proves_nothing(policy: Policy, peer: str) -> None:
     code = await call(b"", metadata=said, timeout=10).code()
     denied, ok = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.OK
     assert code is (ok if peer in ALLOWED else denied)
+
+
+async def test_an_operator_comes_over_tls(policy: Policy, tmp_path: Path) -> None:
+    """With any certificate of ours and the key; not in plaintext, not with half of it."""
+    shown = Kit(tmp_path, "operator").put(OURS.issue("operator.internal"), OURS)
+    variables = shown.variables("POLICY_TLS")
+    code, said = await operator_command(policy.target, **variables)
+    assert (code, said) == (0, "")
+    code, said = await operator_command(policy.target, **variables, POLICY_SERVER_NAME="other")
+    assert (code, said) == (1, f"policy: cannot reach policy at {policy.target}")
+    code, said = await operator_command(policy.target)
+    assert (code, said) == (1, f"policy: cannot reach policy at {policy.target}")
+    code, said = await operator_command("policy.internal:50052")
+    assert code == 2
+    assert said.startswith("policy: --target: is plaintext and leaves this machine: set POLICY_TLS")
+    code, said = await operator_command(policy.target, POLICY_TLS_CERT_FILE=str(shown.chain))
+    assert code == 2
+    assert said == "policy: POLICY_TLS_KEY_FILE: must be set with POLICY_TLS_CERT_FILE"
+
+
+async def operator_command(target: str, **variables: str) -> tuple[int | None, str]:
+    """List the blocks; return how that ended, and what was wrong."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "policy.cli", "blocks", "list", "--target", target),
+        env=os.environ | {"POLICY_OPERATOR_KEY": KEY} | variables,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    return process.returncode, errors.decode().strip()
 
 
 async def test_a_stream_is_not_served_unchecked() -> None:
