@@ -63,6 +63,10 @@ LOGIC = (
     "tokenservice.identity.rows",
     "tokenservice.identity.sqlite_rows",
     "tokenservice.issuer",
+    *(
+        f"tokenservice.ledger.{name}"
+        for name in ("apart", "entry", "ledger", "names", "ports", "recorder", "rows", "telling")
+    ),
     "tokenservice.models",
     "tokenservice.policy_port",
     "tokenservice.principal",
