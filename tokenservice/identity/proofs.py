@@ -9,7 +9,6 @@ from serving.redis.connect import RedisOptions, open_redis
 from tokenservice.identity.dpop import ProofVerifier
 from tokenservice.identity.possession import Possession
 from tokenservice.identity.replays import MemoryReplays, RedisReplays, Replays
-from tokenservice.identity.settings import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,8 +34,8 @@ async def open_possession(
 
 @asynccontextmanager
 async def _open_replays(settings: TokenServiceSettings, clock: Clock) -> AsyncIterator[Replays]:
-    url = "" if settings.store_url is None else settings.store_url.get_secret_value()
-    if not url or url.startswith(SQLITE):
+    url = settings.shared_store_url
+    if url is None:
         yield MemoryReplays(clock)
         return
     patience_ms = settings.store_timeout_ms
