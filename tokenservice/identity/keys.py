@@ -127,8 +127,8 @@ def _fits(jwk: Mapping[str, Any], algorithm: str) -> bool:
 def _key(jwk: Mapping[str, Any], algorithm: str) -> jwt.PyJWK | None:
     try:
         key = jwt.PyJWK(dict(jwk), algorithm)
-    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
-        return None  # members of a wrong type or value
+    except Exception:  # noqa: BLE001 - one key of theirs that cannot be read spoils no other
+        return None
     made = cast("object", key.key)
     return None if isinstance(made, RSAPublicKey) and made.key_size not in _RSA_BITS else key
 

@@ -1,10 +1,12 @@
 """Bearer tokens of configured issuers: whom they prove, and what proves nothing."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from hypothesis import given, settings, strategies as st
 from oidc import (
     AUDIENCE,
     CLAIMS,
@@ -21,10 +23,18 @@ from oidc import (
 
 from serving.errors import Unauthenticated
 from tokenservice.errors import WrongCredentials
-from tokenservice.identity.bearer import BearerVerifier, VerifiedBearer
+from tokenservice.identity.bearer import (
+    BearerVerifier,
+    TrustedIssuer,
+    VerifiedBearer,
+    simple_issuer,
+)
 from tokenservice.identity.issuers import read_issuers
 from tokenservice.identity.trust import Trust, open_bearers
 from tokenservice.principal import Principal
+
+if TYPE_CHECKING:
+    from tokenservice.identity.keys import Keys
 
 RSA = signing_key("RS256", "rsa")
 EC = signing_key("ES256", "ec")
@@ -316,6 +326,60 @@ def test_every_forgery_needs_its_flaw() -> None:
     """The forgeries are made from a token that is good."""
     assert len({make() for make in FORGED.values()}) == len(FORGED)
     assert GOOD not in {make() for make in FORGED.values()}
+
+
+async def test_no_character_can_be_changed(verifier: BearerVerifier) -> None:
+    """A token with any one character exchanged proves nothing."""
+    token = EC.token()
+    for place, character in enumerate(token):
+        other = "A" if character != "A" else "B"
+        with pytest.raises(WrongCredentials):
+            await verifier.verify(token[:place] + other + token[place + 1 :])
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+_NAMES = [
+    "alg",
+    "kid",
+    "typ",
+    "iss",
+    "aud",
+    "sub",
+    "exp",
+    "iat",
+    "nbf",
+    "cnf",
+    "roles",
+    "tier",
+    "type",
+    "userId",
+]
+_MEMBERS = st.dictionaries(st.sampled_from(_NAMES), _JSON, max_size=6)
+
+
+(READ,) = read_issuers(json.dumps([options()]))
+TRUSTED = TrustedIssuer(cast("Keys", READ.fixed_keys), READ.allowed, READ.rules([]))
+
+
+@given(header=_MEMBERS, claims=_MEMBERS, raw=st.none() | st.text(max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_nothing_that_is_sent_is_a_defect(
+    header: dict[str, Any], claims: dict[str, Any], raw: str | None
+) -> None:
+    """Whatever is sent, well signed or not, proves something or is refused as credentials."""
+    token = raw if raw is not None else RSA.token(CLAIMS | claims, **header)
+    verifier = BearerVerifier({ISSUER: TRUSTED}, lambda: NOW * 1000, simple=simple_issuer(SECRET))
+    try:
+        verified = asyncio.run(verifier.verify(token))
+    except Unauthenticated:
+        return
+    subject = verified.principal.subject
+    assert subject.startswith(f"{ISSUER}#")
+    assert subject.isprintable()
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u", "kid"])

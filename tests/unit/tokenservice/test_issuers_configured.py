@@ -12,6 +12,7 @@ from serving.settings import SettingsError, load
 from tokenservice.identity.issuers import IssuerOptions, read_issuers
 from tokenservice.settings import TokenServiceSettings
 
+DOCUMENT = (Path(__file__).parents[3] / "docs/identity.md").read_text(encoding="utf-8")
 RSA = signing_key("RS256", "rsa")
 EC = signing_key("ES256", "ec")
 URL = "https://issuer.example/jwks.json"
@@ -196,6 +197,23 @@ def test_what_contradicts_stops_the_start(
     environment.setenv(name, value)
     with pytest.raises(SettingsError, match=rf"\A{name}: [^\n]+\Z"):
         load(TokenServiceSettings)
+
+
+def test_the_document_is_right(environment: pytest.MonkeyPatch) -> None:
+    """The example in docs/identity.md is a good list, each field is explained, and so its error."""
+    (example,) = re.findall(r"```json\n(.+?)```", DOCUMENT, re.DOTALL)
+    keycloak, auth0, services = read_issuers(example)
+    assert keycloak.operator_claim == ("realm_access", "roles")
+    assert auth0.prefix == "auth0:"
+    assert services.kind == "service"
+    assert services.fixed_keys is not None
+    explained = re.findall(r"^\| `([a-z_]+)` \| .*\| .+ \|$", DOCUMENT, re.MULTILINE)
+    assert explained == list(IssuerOptions.model_fields)
+    (wrong,) = re.findall(r"TOKENSERVICE_ISSUERS='(.+?)' tokenservice$", DOCUMENT, re.MULTILINE)
+    environment.setenv("TOKENSERVICE_ISSUERS", wrong)
+    with pytest.raises(SettingsError) as refused:
+        load(TokenServiceSettings)
+    assert f"\ntokenservice: {refused.value}\n" in DOCUMENT
 
 
 def test_nothing_secret_is_shown() -> None:

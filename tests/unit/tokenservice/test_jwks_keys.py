@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 from oidc import SigningKey, encoded, jwks, signing_key
 from structlog.testing import capture_logs
 
@@ -61,6 +62,20 @@ def test_a_useless_key_is_left_out(useless: Any) -> None:
     assert keys.get(None, "RS256") is not None, "the good one is not the only one"
     with pytest.raises(UnusableKeys):
         key_set({"keys": [useless]}, ALL)
+
+
+_VALUES = st.none() | st.integers() | st.text(max_size=50) | st.lists(st.text(max_size=5))
+_MEMBERS = st.dictionaries(
+    st.sampled_from(["kty", "crv", "alg", "kid", "use", "n", "e", "x", "y"]), _VALUES
+)
+
+
+@given(base=st.sampled_from([RSA, EC, ED]), members=_MEMBERS)
+def test_no_key_spoils_the_others(base: SigningKey, members: dict[str, Any]) -> None:
+    """However a key is malformed, the good one beside it is used."""
+    good = signing_key("RS256", "good")
+    keys = key_set({"keys": [base.jwk() | members, good.jwk()]}, ALL)
+    assert keys.get("good", "RS256") is not None
 
 
 @pytest.mark.parametrize("jwks", [{}, {"keys": {}}, {"keys": None}, {"keys": []}, RSA.jwk()])
