@@ -5,9 +5,12 @@ Each canary is random and looks like nothing: no pattern that redacts by shape c
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import os
 import secrets
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +44,13 @@ LOUD = {
     "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE": ".*",
     "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST": ".*",
 }
-OF_TOKENSERVICE = {"GEMINI_API_KEY", "LIVE_API_JWT_SECRET", "TOKENSERVICE_SEAL_KEY"}
+OF_TOKENSERVICE = {
+    "GEMINI_API_KEY",
+    "LIVE_API_JWT_SECRET",
+    "TOKENSERVICE_HASH_KEY",
+    "TOKENSERVICE_SEAL_KEY",
+    "TOKENSERVICE_STORE_URL",
+}
 OF_POLICY = {"POLICY_HASH_KEY", "POLICY_OPERATOR_KEY", "POLICY_STORE_URL"}
 
 
@@ -79,6 +88,7 @@ async def mint(client: Caller, canaries: Canaries, number: int) -> None:
     headers = {
         "Authorization": client.bearer(subject, note=canaries.new("claim")),
         "Idempotency-Key": canaries.new("idempotency key"),
+        "Origin": "https://evil.example",
         "Cookie": f"session={canaries.new('cookie')}",
         "Proxy-Authorization": f"Basic {canaries.new('proxy credential')}",
         "X-Goog-Api-Key": canaries.new("foreign key"),
@@ -99,7 +109,34 @@ async def mint(client: Caller, canaries: Canaries, number: int) -> None:
 def keep(canaries: Canaries, answer: Any) -> None:
     """Look at an answer, from which its token has been taken."""
     assert answer.headers["Cache-Control"] == "no-store"
+    assert "access-control-allow-origin" not in {name.lower() for name in answer.headers}
     canaries.watch.look(f"answer {answer.status}", json.dumps(answer.body), dict(answer.headers))
+
+
+async def with_api_key(client: Caller, canaries: Canaries, environment: dict[str, str]) -> None:
+    """Mint with an API key, as soon as it counts; and try one that it is like."""
+    owner = canaries.new("owner")
+    command = (*(sys.executable, "-m", "tokenservice.cli", "keys", "create"), "--owner", owner)
+    process = await asyncio.create_subprocess_exec(
+        *(*command, "--expires", "1h", "--actor", "sre"),
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    made, said = await process.communicate()
+    assert process.returncode == 0, said
+    key = made.decode().strip()
+    canaries.know("API key", key.rpartition("_")[2])  # its id is public
+    canaries.watch.look("what the command says", said)
+    headers = {"X-API-Key": key}
+
+    async def counts() -> bool:
+        return (await client.call("GET", f"{TOKEN_PATH}/usage", headers=headers)).status == 200
+
+    await until(counts, BACK, "the key counts")
+    answer = await client.call(headers=headers)
+    canaries.know("token by key", answer.body.pop("token"))
+    keep(canaries, answer)
 
 
 async def go_wrong(client: Caller, canaries: Canaries) -> None:
@@ -201,6 +238,8 @@ async def test_no_canary_is_seen_through_any_door(
             "POLICY_HASH_KEY": canaries.new("POLICY_HASH_KEY"),
             "POLICY_OPERATOR_KEY": canaries.new("POLICY_OPERATOR_KEY"),
             "POLICY_STORE_URL": store.url,
+            "TOKENSERVICE_HASH_KEY": canaries.new("TOKENSERVICE_HASH_KEY"),
+            "TOKENSERVICE_STORE_URL": f"sqlite:{written / 'tokenservice.db'}",
             "POLICY_DECISION_LOG": str(written / "decisions.jsonl"),
             "TOKENSERVICE_LEDGER": str(written / "ledger.jsonl"),
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
@@ -211,6 +250,7 @@ async def test_no_canary_is_seen_through_any_door(
             for number in range(2):
                 await mint(client, canaries, number)
             await over_grpc(client, canaries)
+            await with_api_key(client, canaries, variables)
             await upstream_talks(client, canaries, key)
             await go_wrong(client, canaries)
             each_has_its_own_secrets(stack, canaries)
@@ -226,7 +266,9 @@ async def test_no_canary_is_seen_through_any_door(
     for line in (logged.out + logged.err).splitlines():
         canaries.watch.look("a log", line)
     canaries.watch.look("spans", receiver.received)
-    assert (written / "decisions.jsonl").exists()
+    assert {"decisions.jsonl", "ledger.jsonl", "tokenservice.db"} <= {
+        path.name for path in files(written)
+    }
     for path in files(written):
         canaries.watch.look(path.name, path.read_bytes())
     assert len(canaries.by_name) > 40

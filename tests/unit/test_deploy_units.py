@@ -64,3 +64,24 @@ def test_tokenservice_asks_the_policy_of_the_units() -> None:
     assert re.findall(r"^User=.*$", unit("policy"), re.MULTILINE) == re.findall(
         r"^User=.*$", unit("tokenservice"), re.MULTILINE
     )
+
+
+def test_units_are_confined() -> None:
+    """Each runs as a user without rights, may gain none, and writes to no path of the system."""
+    confined = {
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "ProtectHome=yes",
+        "PrivateDevices=yes",
+        "CapabilityBoundingSet=",
+        "RestrictNamespaces=yes",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+        "SystemCallArchitectures=native",
+        "UMask=0077",
+    }
+    for name in ROLES:
+        lines = unit(name).splitlines()
+        assert confined - set(lines) == set(), name
+        users = [line.removeprefix("User=") for line in lines if line.startswith("User=")]
+        assert users
+        assert "root" not in users

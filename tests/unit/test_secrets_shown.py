@@ -45,6 +45,9 @@ SHOWN = {
     "tokenservice.ledger.entry.Entry.credential": "of which kind it was",
     "tokenservice.ledger.entry.Entry.token": "a keyed hash",
     "tokenservice.ledger.ports.Query.token": "a keyed hash",
+    "tokenservice.principal.Principal.credential": "of which kind it was",
+    "tokenservice.settings.TokenServiceSettings.dpop": "a mode",
+    "tokenservice.settings.TokenServiceSettings.dpop_origins": "our own addresses",
     "tokenservice.settings.TokenServiceSettings.default_instruction": "the operator's own",
 }
 """Fields that are called like secrets, and are none."""
@@ -74,7 +77,8 @@ def _fields(name: str, kind: Any) -> Iterator[tuple[str, Any, bool]]:
 
 def _hides_itself(annotation: Any) -> bool:
     return any(
-        kind in (SecretStr, EphemeralToken, bool, "SecretStr", "EphemeralToken", "bool")
+        kind in (SecretStr, EphemeralToken, bool)
+        or kind in ("SecretStr", "EphemeralToken", "UnverifiedCredentials", "bool")
         for kind in (annotation, *get_args(annotation))
     )
 
