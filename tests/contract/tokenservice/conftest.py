@@ -86,7 +86,13 @@ class Service:
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
+def possession() -> Possession:
+    """Return what asks nobody for proofs, as by default."""
+    return Possession(None)
+
+
+@pytest.fixture
+async def service(tmp_path: Path, possession: Possession) -> AsyncIterator[Service]:
     """Run a service that trusts its Unix socket, as by default."""
     policy, minter = FakePolicy(), FakeMinter()
     async with AsyncExitStack() as stack:
@@ -97,7 +103,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
         service = TokenService(
             calls=Calls(TrustedPeers(["unix"]), 8),
             admission=Admission(
-                authenticator=Authenticator(bearers, NoDirectory(), Services(), Possession(None)),
+                authenticator=Authenticator(bearers, NoDirectory(), Services(), possession),
                 services=Services(),
                 denials=NoDirectory(),
                 terms=TERMS,
