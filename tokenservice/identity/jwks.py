@@ -114,11 +114,12 @@ class JwksCache:
         return self._asked_at is None or self._clock() - self._asked_at >= FORCED_SECONDS * 1000
 
     async def _fetched(self) -> bool:
-        try:
-            keys = key_set(json_object(await self._fetch()), self._algorithms)
-        except Exception as error:  # noqa: BLE001 - of whatever kind: what is at hand stays
-            log.warning("jwks_not_fetched", issuer=self._name, error=type(error).__name__)
-            return False
+        with structlog.contextvars.bound_contextvars(issuer=self._name):
+            try:
+                keys = key_set(json_object(await self._fetch()), self._algorithms)
+            except Exception as error:  # noqa: BLE001 - of whatever kind: what is at hand stays
+                log.warning("jwks_not_fetched", error=type(error).__name__)
+                return False
         self._keys, self._fetched_at = keys, self._clock()
         return True
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from oidc import jwks, signing_key
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from serving.errors import Unauthenticated
@@ -242,7 +243,7 @@ async def test_a_failure_is_one_warning_without_the_address(
 ) -> None:
     """The log says whose keys, and what kind of failure; an address may hold a secret."""
     issuer.leave()
-    with capture_logs() as logs:
+    with capture_logs([merge_contextvars]) as logs:
         await cache.refresh()
     assert logs == [
         {
@@ -252,6 +253,20 @@ async def test_a_failure_is_one_warning_without_the_address(
             "log_level": "warning",
         }
     ]
+
+
+async def test_a_published_private_key_is_warned_of_by_its_issuer(
+    cache: JwksCache, issuer: Issuer
+) -> None:
+    """The log says who has lost a key; the key is not used, and others are."""
+    issuer.answer = json.dumps({"keys": [NEW.private_jwk(), OLD.jwk()]}).encode()
+    with capture_logs([merge_contextvars]) as logs:
+        assert await cache.find("old", ALG)
+    assert logs == [
+        {"event": "jwks_private_keys", "issuer": "i", "ignored": 1, "log_level": "warning"}
+    ]
+    with pytest.raises(Unauthenticated):
+        await cache.find("new", ALG)
 
 
 async def test_the_watch_refreshes_and_comes_back_sooner_after_a_failure(
