@@ -9,11 +9,9 @@ import base64
 import logging
 import os
 import secrets
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -24,11 +22,8 @@ from chaos_settling import books
 from chaos_token_load import Caller, stubs_of
 from chaos_workers import Load
 from chaos_wounds import POLICY_POINTS, TOKENSERVICE_POINTS
+from emulator_process import KEY, emulator
 from servers import valkey_server
-from servers_process import HOST, free_port, spawn
-from servers_waiting import until
-
-from stack import ready
 
 log = logging.getLogger(__name__)
 
@@ -38,22 +33,6 @@ REPLICAS = 3
 ROUNDS = 3
 """At most, should a slow machine not have come to each point in the first."""
 POINTS = {*POLICY_POINTS, *TOKENSERVICE_POINTS}
-KEY = "emulator-key"
-
-
-@asynccontextmanager
-async def emulator(place: Path) -> AsyncIterator[str]:
-    """Run Gemini's emulator, and return its URL."""
-    port = free_port()
-    options = [f"--port={port}", "--tls-port=-1", "--log-level=warning", f"--api-key={KEY}"]
-    process = spawn([sys.executable, "-m", "emulator", *options], place / "emulator.log")
-    try:
-        url = f"http://{HOST}:{port}"
-        await until(ready.answering(f"{url}/healthz"), 20, "the emulator is ready")
-        yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @asynccontextmanager
