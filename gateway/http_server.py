@@ -64,7 +64,7 @@ async def serve(
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )
-    server = _Server(config)
+    server = _Server(config, handshake_seconds=settings.head_timeout_ms / 1000)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -91,8 +91,35 @@ def _protocol(settings: GatewaySettings) -> type[asyncio.Protocol]:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to the process, which has handlers of its own."""
+    """Leaves the signals to the process, which has handlers of its own, and TLS no minute."""
+
+    def __init__(self, config: uvicorn.Config, *, handshake_seconds: float) -> None:
+        super().__init__(config)
+        self._handshake_seconds = handshake_seconds
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen as uvicorn does, but for the handshake's time: its own is asyncio's."""
+        await super().startup([])
+        loop = asyncio.get_running_loop()
+        tls = self.config.ssl
+        seconds = None if tls is None else self._handshake_seconds
+        for each in sockets or []:
+            self.servers.append(
+                await loop.create_server(
+                    self._connection,
+                    sock=each,
+                    ssl=tls,
+                    ssl_handshake_timeout=seconds,
+                    ssl_shutdown_timeout=seconds,
+                    backlog=self.config.backlog,
+                )
+            )
+
+    def _connection(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )

@@ -1,6 +1,7 @@
 """The gateway's public side: HTTPS, its certificate replaced under load."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -37,8 +38,8 @@ def run(kit: Kit) -> Run:
     """Return what serves HTTPS, and tells where."""
 
     @asynccontextmanager
-    async def run_(*, clients: bool = False) -> AsyncIterator[str]:
-        settings = GatewaySettings(port=0, drain_seconds=1)
+    async def run_(*, clients: bool = False, **settings_: Any) -> AsyncIterator[str]:
+        settings = GatewaySettings(port=0, drain_seconds=1, **settings_)
         listener = http_server.listen(settings.host, settings.port)
         stop = asyncio.Event()
         https = Certificates(kit.files(ca=clients))
@@ -181,6 +182,18 @@ async def test_an_authority_of_clients_that_is_dropped_is_not_trusted(
             await fetch(url, context)
         replace(kit.ca, OURS.pem)
         assert await fetch(url, context) == "served"
+
+
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00\x01"])
+async def test_a_handshake_that_does_not_go_on_is_given_up(run: Run, begun: bytes) -> None:
+    """After the time that a request's head has, not the minute that asyncio gives it."""
+    async with run(head_timeout_ms=200) as address, asyncio.timeout(30):
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(begun)
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_client_with_a_certificate_cannot_resume(run: Run, tmp_path: Path) -> None:
