@@ -151,6 +151,39 @@ async def test_calls_under_way_end_on_the_old_channel(
     assert second.get_state() is grpc.ChannelConnectivity.READY
 
 
+async def test_the_files_are_not_looked_at_for_each_call(client: Kit, listening: Listening) -> None:
+    """But once in a while, so that calls cost nothing more."""
+    now = 100.0
+
+    def open_(material: Material) -> grpc.aio.Channel:
+        return grpc.aio.secure_channel(listening.target, channel_credentials(material))
+
+    certificates = Certificates(client.files())
+    async with RenewingChannel(certificates, open_, clock=lambda: now, interval=5) as channel:
+        client.put(OLD.issue("new.client"), OLD)
+        now = 104.9
+        assert await identities(channel) == ["dns:old.client"]
+        now = 105.0
+        assert await identities(channel) == ["dns:new.client"]
+
+
+async def test_a_closed_channel_stays_closed(client: Kit, listening: Listening) -> None:
+    """Whatever is replaced later."""
+    certificates = Certificates(client.files())
+    opened: list[grpc.aio.Channel] = []
+
+    def open_(material: Material) -> grpc.aio.Channel:
+        opened.append(grpc.aio.secure_channel(listening.target, channel_credentials(material)))
+        return opened[-1]
+
+    async with RenewingChannel(certificates, open_, clock=lambda: 0, interval=0) as channel:
+        assert await greet_over(channel)
+    client.put(OLD.issue("new.client"), OLD)
+    with pytest.raises(grpc.aio.UsageError):
+        await greet_over(channel)
+    assert [each.get_state() for each in opened] == [grpc.ChannelConnectivity.SHUTDOWN]
+
+
 async def greet_over(channel: grpc.aio.Channel) -> bool:
     """Make a call that is answered at once."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
