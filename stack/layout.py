@@ -209,7 +209,8 @@ class Layout:
         if not self._hash_key_file.exists():  # it names users in files that outlive a run
             _write(self._hash_key_file, secrets.token_hex(32))
         own = {"POLICY_TARGET": self.policy_target} | self._operator_key() | self._books()
-        lines = (f"export {name}={shlex.quote(value)}" for name, value in own.items())
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in own.items()]
+        lines.append('export USER="${USER:-$(id -un)}"')  # who acts is kept
         _write(self.operator_env_file, "\n".join(lines) + "\n")
 
     @property

@@ -57,12 +57,14 @@ class Admission:
         self._pseudonyms = pseudonyms
 
     async def caller(self, call: Call) -> Caller:
-        """Return who calls, and for whom.
+        """Return who calls, and for whom. Raises what the two steps of it do."""
+        return self.admitted(await self.authenticated(call), call)
+
+    async def authenticated(self, call: Call) -> Caller:
+        """Return who calls, be it welcome or not.
 
         Raises:
             Unauthenticated: See Authenticator. Wrong credentials are reported.
-            PermissionDenied: Somebody was named for whom this caller may not ask, or
-                one of the two may not use the service any more.
 
         """
         try:
@@ -74,11 +76,22 @@ class Admission:
                 await self._policy.report_credentials(call.client, fingerprint, call.deadline),
             )
             raise
-        caller = self._services.caller(principal, call)
-        self._show(caller)
-        for subject in {principal.subject, caller.principal.subject}:
+        return Caller(principal, call.client)
+
+    def admitted(self, caller: Caller, call: Call) -> Caller:
+        """Return for whom `caller` calls.
+
+        Raises:
+            PermissionDenied: It names somebody for whom it may not ask, or one of the
+                two may not use the service any more.
+            InvalidArgument: It may, but what it names is no subject.
+
+        """
+        whole = self._services.caller(caller.principal, call)
+        self._show(whole)
+        for subject in {caller.principal.subject, whole.principal.subject}:
             self._denials.check(subject)
-        return caller
+        return whole
 
     async def grant(self, caller: Caller, asked: TokenRequest, call: Call) -> Grant:
         """Return what a caller is granted.

@@ -59,8 +59,9 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
         asked = wire.token_request(request)
         with self._recorder.request(call.request_id, call.trace_id) as row:
             row.asked = asked
-            caller = row.caller = await self._admission.caller(call)
-            row.credential = caller.principal.credential
+            row.caller = await self._admission.authenticated(call)
+            row.credential = row.caller.principal.credential
+            caller = row.caller = self._admission.admitted(row.caller, call)
             grant = row.grant = await self._admission.grant(caller, asked, call)
             issued = await row.issuing(self._issuer.issue(caller, asked, grant, call.deadline))
         return wire.token_response(issued, grant, self._terms.api_version)
