@@ -27,8 +27,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     # have seen them. More than a peer of ours has at work, for calls beyond it are not queued
     # but fail (grpcio 1.85).
     ("grpc.max_concurrent_streams", 600),
-    # How many calls may wait until Python sees them, at some 18 KB each. Beyond it grpc cancels
-    # calls at random, and everybody's: by default, so could two connections that flood it.
+    # How many calls of a method may wait until Python sees them, at some 18 KB each. Beyond it
+    # grpc cancels calls of it at random, anybody's: by default, two connections could have that.
     ("grpc.server.max_pending_requests", 2_000),
     ("grpc.server.max_pending_requests_hard_limit", 4_000),
     ("grpc.max_receive_message_length", 256 * 1024),

@@ -51,7 +51,7 @@ def _merge_query(message: Message, match: Match, query_string: str) -> None:
     if body == WHOLE:
         name, _ = next(query.parameters(query_string), ("", ""))
         if name:
-            raise InvalidRequestError("is no parameter: this request has none", field=name)
+            raise query.unknown(name)
         return
     taken = [tuple(field_path.split(".")) for field_path in match.captures]
     if body is not None and not isinstance(body, str):

@@ -43,7 +43,7 @@ def merge(message: Message, query: str, taken: Iterable[FieldPath] = ()) -> None
         fields = _resolve(messages.type_of(message), name)
         path = tuple(field.name for field in fields)
         if any(path[:length] in reserved for length in range(1, len(path) + 1)):
-            raise _unknown(name)
+            raise unknown(name)
         *parents, leaf = fields
         parent = message
         for field in parents:
@@ -89,12 +89,12 @@ def _resolve(message: Descriptor, name: str) -> list[FieldDescriptor]:
     for part in name.split(".", MAX_DEPTH):
         field = messages.find_field(kind, part) if kind is not None else None
         if field is None:
-            raise _unknown(name)
+            raise unknown(name)
         fields.append(field)
         kind = None if field.is_repeated or _is_leaf(field.message_type) else field.message_type
     leaf = fields[-1]
     if leaf.message_type is not None and (leaf.is_repeated or not _is_leaf(leaf.message_type)):
-        raise _unknown(name)
+        raise unknown(name)
     return fields
 
 
@@ -104,7 +104,8 @@ def _is_leaf(kind: Descriptor | None) -> bool:
     )
 
 
-def _unknown(name: str) -> InvalidRequestError:
+def unknown(name: str) -> InvalidRequestError:
+    """Return how a parameter is refused that is none, and what to do instead of a secret one."""
     if _CREDENTIAL.search(name):
         return InvalidRequestError(
             "is no parameter: URLs are logged by whoever passes them on. "
