@@ -9,6 +9,7 @@ from opentelemetry import trace
 from serving import tracing
 from serving.errors import DECISION_ID, InvalidArgument, ServiceError
 from tokenservice.errors import WrongCredentials
+from tokenservice.principal import Caller
 
 if TYPE_CHECKING:
     from serving.pseudonym import Pseudonyms
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tokenservice.identity.authenticator import Authenticator
     from tokenservice.identity.services import Services
     from tokenservice.policy_port import Policy
-    from tokenservice.principal import Caller
 
 
 class Denials(Protocol):
