@@ -79,7 +79,7 @@ def _learn() -> None:
         "__init__",
         lambda _, secret, *__, **___: WATCH.know("a setting", secret.get_secret_value()),
     )
-    _after(jwt, "encode", lambda encoded, *_, **__: WATCH.know("a JWT", encoded))
+    _after(jwt.PyJWS, "encode", lambda encoded, *_, **__: WATCH.know("a JWT", encoded))
     # Its id is public: logs name a key by it.
     _after(key_text, "new_text", lambda key: WATCH.know("an API key", key.rpartition("_")[2]))
     popen: Any = subprocess.Popen
