@@ -62,7 +62,7 @@ class JsonlSink:
             self._file.write(chunk)
             if not before or self._file.size == len(chunk):
                 self._begun = entries[0].at
-        self._file.sync()
+            self._file.sync()  # each time: the next part may begin another file
 
     def _chunks(self, entries: Sequence[Entry]) -> Iterator[bytes]:
         """Yield the rows' lines in parts that fit into a file, or are one line."""
@@ -80,10 +80,14 @@ class JsonlSink:
 class JsonlSource:
     """Rows from such files, also while they are written."""
 
-    def __init__(self, path: Path, needle: bytes = b"") -> None:
-        """Read `path` and what was rotated; only lines that have `needle` in them."""
+    def __init__(self, path: Path, needle: bytes = b"", *, optional: bool = False) -> None:
+        """Read `path` and what was rotated; only lines that have `needle` in them.
+
+        No file at all is no rows, if it is `optional`.
+        """
         self._path = path
         self._needle = needle
+        self._optional = optional
 
     async def rows(self, since: int) -> AsyncGenerator[Entry]:
         """See Source. What is no row is passed over: half a line is what a crash leaves.
@@ -99,9 +103,9 @@ class JsonlSource:
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             except FileNotFoundError:
-                if not number:
-                    raise
-                return
+                if number or self._optional:
+                    return
+                raise
             with os.fdopen(descriptor, "rb", buffering=0) as file:
                 status = os.fstat(descriptor)
                 if status.st_mtime * 1000 + _DAY_MS < since:

@@ -74,7 +74,11 @@ async def open_source(settings: LedgerSettings, needle: bytes = b"") -> AsyncIte
     """
     async with AsyncExitStack() as stack:
         if settings.ledger_path is not None:
-            yield ApartSource(*(JsonlSource(path, needle) for path in _paths(settings)))
+            tokens, refusals = _paths(settings)
+            # Who keeps files for longer may keep those of tokens alone.
+            yield ApartSource(
+                JsonlSource(tokens, needle), JsonlSource(refusals, needle, optional=True)
+            )
         elif settings.ledger_stream is not None:
             yield ApartSource(*await _streams(stack, settings, _SEARCH_PATIENCE_MS))
         else:

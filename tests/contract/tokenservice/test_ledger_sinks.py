@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from ledger_rows import (
     ADDRESS,
     ASKED,
@@ -24,11 +27,15 @@ from servers_cluster import valkey_cluster
 from structlog.testing import capture_logs
 
 from serving.redis.connect import RedisOptions, open_redis
+from serving.settings import load
+from tokenservice.cli.ledger import ledger
 from tokenservice.errors import UserBlocked
 from tokenservice.ledger.jsonl import JsonlSink, JsonlSource
 from tokenservice.ledger.ledger import FAILING, Ledger
 from tokenservice.ledger.names import Names
+from tokenservice.ledger.opening import open_recorder
 from tokenservice.ledger.recorder import Recorder
+from tokenservice.ledger.settings import LedgerSettings
 from tokenservice.ledger.stream import Stream
 
 if TYPE_CHECKING:
@@ -237,3 +244,42 @@ async def test_many_replicas_share_a_stream(server: ValkeyServer) -> None:
                 second.record(row(number + 1))
         rows = await found(stream(one))
     assert sorted(rows, key=lambda entry: entry.at) == [row(number) for number in range(BUSY)]
+
+
+async def test_the_command_searches_the_stream(
+    server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ledger find` reads tokens and refusals where the service's own settings put them."""
+    monkeypatch.setenv("TOKENSERVICE_STORE_URL", server.url)
+    monkeypatch.setenv("TOKENSERVICE_HASH_KEY", KEY.decode())
+    monkeypatch.delenv("TOKENSERVICE_LEDGER", raising=False)
+    async with open_recorder(load(LedgerSettings), lambda: NOW) as recorder:
+
+        async def issue() -> Any:
+            return issued()
+
+        with recorder.request("r-1") as open_row:
+            open_row.caller, open_row.asked, open_row.grant = CALLER, ASKED, GRANT
+            await open_row.issuing(issue())
+        with suppress(UserBlocked), recorder.request("r-2") as open_row:
+            open_row.caller = CALLER
+            raise UserBlocked
+    assert await server.ask("XLEN", "lt-id:ledger") == 1
+    assert await server.ask("XLEN", "lt-id:ledger:refusals") == 1
+    for arguments, written, requests in (
+        (["--token", "-"], TOKEN, ["r-1"]),
+        (["--user", "-"], SUBJECT, ["r-2", "r-1"]),
+        (["--decision", "d-1"], "", ["r-1"]),
+        (["--token", "-"], "auth_tokens/other", []),
+    ):
+        result = await asyncio.to_thread(
+            CliRunner().invoke,
+            ledger,
+            ["find", "--json", *arguments],
+            input=written,
+            standalone_mode=False,
+        )
+        assert result.exception is None
+        found_requests = [json.loads(line)["request_id"] for line in result.stdout.splitlines()]
+        assert sorted(found_requests) == sorted(requests)
+        assert result.return_value == (0 if requests else 3)

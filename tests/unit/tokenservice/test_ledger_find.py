@@ -183,6 +183,12 @@ def test_a_search_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
         run(*arguments)
 
 
+def test_files_of_tokens_can_be_searched_alone(kept: Path) -> None:
+    """What was copied elsewhere without its refusals is a ledger too."""
+    kept.with_name("ledger-refusals.jsonl").unlink()
+    assert [found["outcome"] for found in rows_of(run("--user", SUBJECT, "--json"))] == ["issued"]
+
+
 def test_no_file_is_said(path: Path) -> None:
     """A ledger that is not there is an error, and not an empty one."""
     with pytest.raises(click.ClickException, match=f"there is no ledger at {path}"):
