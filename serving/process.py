@@ -41,6 +41,7 @@ def run(
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory holds keys and tokens
     try:
+        settings_module.refuse_foreign_secrets(settings_type)
         settings = settings_module.load(settings_type)
         logs.configure(name, settings.log_level, settings.log_format, settings.secrets)
         flush = telemetry.configure(name)

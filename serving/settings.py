@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     grpc_reflection: bool = variable("GRPC_REFLECTION", False)  # noqa: FBT003 - a default
 
     foreign_secrets: ClassVar[tuple[str, ...]] = ()
-    """Variables of another process's secrets: with one, this process does not start."""
+    """Variables of another process's secrets: with one, this process does not serve."""
 
     @property
     def secrets(self) -> list[str]:
@@ -123,17 +123,28 @@ def load(settings_type: type[S]) -> S:
     """Read settings from the environment.
 
     Raises:
-        SettingsError: The first setting that cannot be read, or must not be there.
+        SettingsError: The first setting that cannot be read.
+
+    """
+    try:
+        return settings_type()
+    except ValidationError as error:
+        raise SettingsError(_first_line(error.errors()[0])) from None
+
+
+def refuse_foreign_secrets(settings_type: type[Settings]) -> None:
+    """Refuse secrets in the environment that are another process's.
+
+    For what serves: a command is run in an operator's own environment.
+
+    Raises:
+        SettingsError: There is one.
 
     """
     for name in settings_type.foreign_secrets:
         for given in (name, f"{name}_FILE"):
             if os.environ.get(given):
                 raise SettingsError(f"{given}: must not be set for this process: it has no use")
-    try:
-        return settings_type()
-    except ValidationError as error:
-        raise SettingsError(_first_line(error.errors()[0])) from None
 
 
 def _first_line(problem: Mapping[str, Any]) -> str:

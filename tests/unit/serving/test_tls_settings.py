@@ -7,7 +7,7 @@ import pytest
 
 from gateway.settings import GatewaySettings
 from policy.settings import PolicySettings
-from serving.settings import Settings, SettingsError, load
+from serving.settings import Settings, SettingsError, load, refuse_foreign_secrets
 from tokenservice.settings import TokenServiceSettings
 
 ROLES: dict[str, type[Settings]] = {
@@ -163,16 +163,24 @@ def test_callers_need_certificates(given: pytest.MonkeyPatch, tls: dict[str, str
 def test_the_key_to_gemini_is_tokenservice_s_alone(
     given: pytest.MonkeyPatch, role: str, variable: str
 ) -> None:
-    """A process that has no use for it does not start with it, and does not show it."""
-    line = refused(role, given, **{variable: "a-key"})
-    assert line.startswith(f"{variable}: must not be set")
-    assert "a-key" not in line
+    """A process that has no use for it does not serve with it, and does not show it."""
+    given.setenv(variable, "a-key")
+    with pytest.raises(SettingsError, match=rf"\A{variable}: must not be set") as failed:
+        refuse_foreign_secrets(ROLES[role])
+    assert "a-key" not in str(failed.value)
 
 
 @pytest.mark.parametrize("role", ["POLICY", "GATEWAY"])
 def test_an_empty_key_is_none(given: pytest.MonkeyPatch, role: str) -> None:
     """As some write it who unset a variable."""
-    loaded(role, given, GEMINI_API_KEY="")
+    given.setenv("GEMINI_API_KEY", "")
+    refuse_foreign_secrets(ROLES[role])
+
+
+def test_tokenservice_needs_its_own(given: pytest.MonkeyPatch) -> None:
+    """It is whose key it is."""
+    given.setenv("GEMINI_API_KEY", "a-key")
+    refuse_foreign_secrets(TokenServiceSettings)
 
 
 @pytest.mark.parametrize("role", ROLES)
