@@ -251,3 +251,20 @@ async def test_what_fails_in_a_thread_is_raised_where_it_is_waited_for() -> None
     await gate.wait()
     waiting.cancel()
     await asyncio.wait({waiting})
+
+
+async def test_what_is_kept_is_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are kept once the disk has them, in each file that they came into."""
+    synced: dict[int, int] = {}
+    fdatasync = os.fdatasync
+
+    def sync(descriptor: int) -> None:
+        fdatasync(descriptor)
+        status = os.fstat(descriptor)
+        synced[status.st_ino] = status.st_size
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    await sink(path, max_bytes=3 * LINE).append([row(number) for number in range(10, 18)])
+    files = [file.stat() for file in path.parent.iterdir()]
+    assert len(files) == 3
+    assert {status.st_ino: status.st_size for status in files} == synced
