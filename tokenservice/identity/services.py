@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serving.errors import InvalidArgument, PermissionDenied
+from tokenservice.client_info import ClientInfo
 from tokenservice.principal import Caller, Principal
 
 if TYPE_CHECKING:
@@ -57,4 +58,6 @@ class Services:
             key_thumbprint=principal.key_thumbprint,
             credential=principal.credential,
         )
-        return Caller(user, call.client, acting=principal.subject)
+        # The address is the service's own, unless it is a gateway too: all its users have it.
+        client = call.client if call.client.headers is not None else ClientInfo()
+        return Caller(user, client, acting=principal.subject)

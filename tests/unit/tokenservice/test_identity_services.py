@@ -35,7 +35,14 @@ def test_other_certificates_are_nobody(names: tuple[str, ...]) -> None:
 def test_a_delegate_asks_for_the_user_whom_it_names() -> None:
     """The user is the principal, the service acts, and its tier counts for its users."""
     service = Principal(BACKEND, tier="gold", service=True)
-    assert SERVICES.caller(service, naming("ann")) == Caller(ANN, CLIENT, acting=BACKEND)
+    assert SERVICES.caller(service, naming("ann")) == Caller(ANN, ClientInfo(), acting=BACKEND)
+
+
+def test_where_a_gateway_was_called_from_is_known_all_the_same() -> None:
+    """A service that calls through a gateway is where its gateway says."""
+    client = ClientInfo("192.0.2.1", ("user-agent",))
+    call = Call(Deadline(0), client, on_behalf_of="ann")
+    assert SERVICES.caller(Principal(BACKEND, service=True), call).client == client
 
 
 @pytest.mark.parametrize(
