@@ -14,7 +14,7 @@ from proofs import NOW, ORIGIN, PATH, TOKEN, Holder, b64url, new_key, rsa_key, t
 from serving.errors import Unauthenticated
 from tokenservice.errors import BadProof, IdentityUnavailable, WrongCredentials
 from tokenservice.identity.dpop import ProofVerifier, matches
-from tokenservice.identity.proof_key import ProofKey
+from tokenservice.identity.proof_key import ALGORITHMS, ProofKey
 from tokenservice.identity.replays import MemoryReplays
 
 HOLDER = Holder()
@@ -244,6 +244,7 @@ async def test_an_unsigned_proof_is_none(verifier: ProofVerifier) -> None:
         {**HOLDER.jwk, "alg": "ES384"},
         {**HOLDER.jwk, "k": "a2V5"},
         {**HOLDER.jwk, "p": ""},
+        {**HOLDER.jwk, "oth": []},
         HOLDER.private_jwk,
         Holder("ES384").jwk,
         Holder("EdDSA").jwk,
@@ -617,3 +618,8 @@ def test_a_thumbprint_matches_itself() -> None:
 def _payload(proof: str) -> str:
     part = proof.split(".")[1]
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
+
+
+def test_a_bad_proof_says_by_what_a_good_one_is_signed() -> None:
+    """RFC 9449, section 7.1: the refusal names the algorithms, and they are those we take."""
+    assert set(BadProof().metadata["dpop_algs"].split(" ")) == set(ALGORITHMS)
