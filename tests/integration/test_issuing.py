@@ -80,6 +80,7 @@ async def test_what_was_asked_for_is_what_is_locked(stack: Caller) -> None:
     assert answer.body["constraints"] == {
         "model": "gemini-3.8-live",
         "requestedModel": "gemini-live-2.5-flash-preview",
+        "requestedModelRetiredOn": "2025-12-09",
         "maxDuration": 15,
         "responseModality": "AUDIO",
         "temperature": 0.5,

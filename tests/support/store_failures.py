@@ -22,6 +22,7 @@ import policy_server
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import SecretStr
+from secrets_watch import WATCH
 from servers_waiting import until
 from structlog.testing import capture_logs
 
@@ -309,6 +310,7 @@ async def process(url: str, **variables: str) -> AsyncIterator[Policy]:
             if running.returncode is None:
                 running.kill()
                 await running.wait()
+            WATCH.look("policy's standard error", log.read_text())
 
 
 class Lines(Iterable[Any]):
