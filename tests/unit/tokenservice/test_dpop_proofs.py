@@ -83,7 +83,7 @@ async def refused(verifier: ProofVerifier, *proofs: str, token: str | None = TOK
         await verify(verifier, *proofs, token=token)
     error = caught.value
     assert (error.reason, error.message) == ("UNAUTHENTICATED", "The DPoP proof is not valid.")
-    assert error.metadata == {}
+    assert error.metadata == BadProof().metadata, "nothing of the proof"
     assert error.__cause__ is not None
     return str(error.__cause__)
 
