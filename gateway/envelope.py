@@ -24,6 +24,7 @@ COMMON_HEADERS = {
 """What every answer has: some carry secrets, and none is for a cache or another origin."""
 
 _REALM = 'Bearer realm="live-token"'
+_PROOF = 'DPoP realm="live-token", error="invalid_dpop_proof"'
 _PRESENTED = re.compile(r"\s*bearer\s+\S", re.IGNORECASE)
 
 
@@ -68,14 +69,19 @@ def refuse(request: Request, refused: refusal.Refusal) -> Response:
     if refused.retry_after is not None:
         headers["Retry-After"] = str(refused.retry_after)
     if refused.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = _challenge(request.headers)
+        headers["WWW-Authenticate"] = _challenge(request.headers, refused.proof_algorithms)
     return JsonResponse(
         refused.body(request.state.request_id), status_code=refused.status, headers=headers
     )
 
 
-def _challenge(headers: Headers) -> str:
-    """Return the challenge of RFC 6750, 3: with an error only if a token was presented."""
+def _challenge(headers: Headers, proof_algorithms: str) -> str:
+    """Return the challenge of RFC 6750, 3: with an error only if a token was presented.
+
+    Where it is a proof that was missing or bad, RFC 9449's follows.
+    """
+    if proof_algorithms:
+        return f'{_REALM}, {_PROOF}, algs="{proof_algorithms}"'
     presented = _PRESENTED.match(headers.get("authorization", ""))
     judged = presented and "x-api-key" not in headers
     return f'{_REALM}, error="invalid_token"' if judged else _REALM

@@ -21,7 +21,7 @@ from gateway.outcomes import (
 )
 from gateway.transcoding import errors
 from gateway.transcoding.strict_json import Json
-from serving.errors import DECISION_ID, DOMAIN
+from serving.errors import DECISION_ID, DOMAIN, PROOF_ALGORITHMS
 
 _TYPE = "type.googleapis.com/"
 
@@ -49,6 +49,8 @@ class Refusal:
     details: tuple[Json, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
     decision_id: str = ""
+    proof_algorithms: str = ""
+    """Where a proof of possession is what is missing or bad: those it can be made with."""
 
     def body(self, request_id: str) -> dict[str, Json]:
         """Return the body as the contract has it."""
@@ -114,6 +116,7 @@ def of_call(error: errors.CallFailedError) -> Refusal:
         _retry_after(status, info.reason, details),
         _rendered(details),
         decision_id=info.metadata.get(DECISION_ID, ""),
+        proof_algorithms=info.metadata.get(PROOF_ALGORITHMS, ""),
     )
 
 

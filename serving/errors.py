@@ -32,6 +32,11 @@ DECISION_ID = "decision_id"
 """The key in `ServiceError.metadata` for the policy's decision that an outcome came of."""
 
 
+PROOF_ALGORITHMS = "dpop_algs"
+"""The key in `ServiceError.metadata`, where a proof of possession is what is missing or bad,
+for the algorithms of those that are taken, by spaces (RFC 9449, section 7.1)."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
     """A field of the request, in the caller's spelling, and what it must be."""

@@ -21,6 +21,9 @@ from serving import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+POSSESSION_ALGORITHMS = ("ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256")
+"""Those of proofs of possession; asymmetric all."""
+
 
 class WrongCredentials(errors.Unauthenticated):
     """Credentials that no honest client has: callers read the same as of any other.
@@ -37,6 +40,11 @@ class BadProof(errors.Unauthenticated):
     """
 
     message = "The DPoP proof is not valid."
+
+    def __init__(self, message: str | None = None) -> None:
+        """Say with which algorithms a proof can be made."""
+        super().__init__(message)
+        self.metadata[errors.PROOF_ALGORITHMS] = " ".join(POSSESSION_ALGORITHMS)
 
 
 class AddressBlocked(errors.PermissionDenied):

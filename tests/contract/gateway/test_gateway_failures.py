@@ -135,6 +135,25 @@ async def test_unauthenticated(gateway: Any, headers: dict[str, str], challenge:
     assert answer.headers["WWW-Authenticate"] == challenge
 
 
+class _NoProof(errors.Unauthenticated):
+    """A proof is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("Send a DPoP proof with the request.")
+        self.metadata[errors.PROOF_ALGORITHMS] = "ES256 EdDSA"
+
+
+async def test_a_client_without_a_proof_reads_how_to_make_one(gateway: Any) -> None:
+    """RFC 9449, section 7.1: a second challenge, with the algorithms that are taken."""
+    gateway.service.failure = _NoProof()
+    answer = await gateway.browser.ask("POST", MINT)
+    assert (answer.status, answer.body["code"]) == (401, "UNAUTHENTICATED")
+    assert answer.headers["WWW-Authenticate"] == (
+        'Bearer realm="live-token", '
+        'DPoP realm="live-token", error="invalid_dpop_proof", algs="ES256 EdDSA"'
+    )
+
+
 @pytest.mark.parametrize(
     "code, status, name, retry_after",
     [
