@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import warnings
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import AsyncExitStack
+from typing import NoReturn
 
 from google.genai import errors as genai_errors
 
@@ -17,7 +17,6 @@ from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.process import run
 from serving.pseudonym import Pseudonyms
-from serving.redis.connect import open_redis
 from serving.server import grpc_server
 from serving.shedding import Shedding
 from serving.tls import server_credentials
@@ -25,10 +24,8 @@ from tokenservice.admission import Admission
 from tokenservice.calls import Calls
 from tokenservice.gemini import GeminiMinter, gemini_client
 from tokenservice.identity.authenticator import Authenticator
-from tokenservice.identity.dpop import ProofVerifier
 from tokenservice.identity.opening import open_directory
-from tokenservice.identity.possession import Possession
-from tokenservice.identity.replays import MemoryReplays, RedisReplays
+from tokenservice.identity.proofs import open_possession
 from tokenservice.identity.trust import open_bearers
 from tokenservice.identity.watch import IDENTITY, watch_directory
 from tokenservice.issuer import Issuer
@@ -39,12 +36,6 @@ from tokenservice.service import TokenService
 from tokenservice.settings import TokenServiceSettings
 from tokenservice.v1 import tokenservice_pb2_grpc
 from tokenservice.watch import GEMINI, POLICY, ReportingMinter, watch_gemini, watch_policy
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from serving.clock import Clock
-    from tokenservice.identity.replays import Replays
 
 LEDGER = "ledger"
 SERVICE = "tokenservice.v1.TokenService"
@@ -81,7 +72,7 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(issuer.drain)
         bearers = await enter(open_bearers(settings.trust, clock))
         directory = await enter(open_directory(settings, clock))
-        possession = await enter(_possession(settings, clock))
+        possession = await enter(open_possession(settings, clock))
         services = settings.known_services
         service = TokenService(
             calls=Calls(settings.peers, settings.deadline_ms / 1000),
@@ -133,23 +124,6 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
             await stop.wait()
             for watcher in watching:
                 watcher.cancel()
-
-
-@asynccontextmanager
-async def _possession(settings: TokenServiceSettings, clock: Clock) -> AsyncIterator[Possession]:
-    """Yield what asks for proofs; where replicas share a store, each proof is good at one."""
-    if settings.dpop == "off":
-        yield Possession(None)
-        return
-    required, url = settings.dpop == "required", settings.shared_store_url
-    async with AsyncExitStack() as stack:
-        replays: Replays = MemoryReplays(clock)
-        if url is not None:
-            redis = await stack.enter_async_context(open_redis(url))
-            replays = RedisReplays(redis, prefix=settings.store_prefix)
-        yield Possession(
-            ProofVerifier(replays, clock, origins=settings.dpop_origins), required=required
-        )
 
 
 if __name__ == "__main__":

@@ -17,12 +17,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serving import errors
+from tokenservice.identity.proof_key import ALGORITHMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-POSSESSION_ALGORITHMS = ("ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256")
-"""Those of proofs of possession; asymmetric all."""
 
 
 class WrongCredentials(errors.Unauthenticated):
@@ -44,7 +42,7 @@ class BadProof(errors.Unauthenticated):
     def __init__(self, message: str | None = None) -> None:
         """Say with which algorithms a proof can be made."""
         super().__init__(message)
-        self.metadata[errors.PROOF_ALGORITHMS] = " ".join(POSSESSION_ALGORITHMS)
+        self.metadata[errors.PROOF_ALGORITHMS] = " ".join(ALGORITHMS)
 
 
 class AddressBlocked(errors.PermissionDenied):
