@@ -72,6 +72,18 @@ async def test_of_changes_at_once_one_wins(place: Place) -> None:
     assert (await all_rows[0].read()).keys == {"k": b"%d" % won.index(True)}
 
 
+async def test_changes_at_once_of_different_rows_all_take_place(place: Place) -> None:
+    """Eight processes that change ten rows each wait for one another, and lose none."""
+
+    async def change_ten(number: int) -> None:
+        rows = await place.rows()
+        for each in range(10):
+            assert await rows.change("keys", f"{number}-{each}", None, b"1")
+
+    await asyncio.gather(*(change_ten(number) for number in range(8)))
+    assert len((await (await place.rows()).read()).keys) == 80
+
+
 async def test_a_table_has_its_limit(place: Place) -> None:
     """A full table takes no new row, but changes, removals, and rows of the other table."""
     rows = await place.rows(most=2)
