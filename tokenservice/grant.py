@@ -144,7 +144,7 @@ class Terms:
             modality=Modality(request.response_modality.upper() or model.default_modality),
             duration_minutes=self.default_duration_minutes if duration is None else duration,
             start_window_minutes=self.start_window_minutes,
-            system_instruction=self.default_instruction if text is None else plain_text(text),
+            system_instruction=self.default_instruction if text is None else _composed(text),
             temperature=request.temperature,
         )
 
@@ -198,14 +198,16 @@ def plain_text(text: str) -> str:
 
 
 def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _wrong_text(text: str) -> str | None:
     # Composing takes quadratic time in the worst case, and makes one of four at most.
-    if len(text) > 4 * MAX_INSTRUCTION_CHARS or len(_composed(text)) > MAX_INSTRUCTION_CHARS:
+    composed = text if len(text) > 4 * MAX_INSTRUCTION_CHARS else _composed(text)
+    if len(composed) > MAX_INSTRUCTION_CHARS:
         return f"must be at most {MAX_INSTRUCTION_CHARS} characters"
-    if _NO_TEXT.search(_composed(text)):
+    if _NO_TEXT.search(composed):
         return "must be text, without control characters or marks that change its direction"
     return None
 

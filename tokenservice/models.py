@@ -125,18 +125,20 @@ class Catalogue:
     @property
     def models(self) -> tuple[Model, ...]:
         """The allowed models, each once."""
-        found = (self._stands_for(name) for name in self._allowed)
-        return tuple(dict.fromkeys(model for model in found if model is not None))
+        return tuple(self._now().values())
 
     @property
     def default(self) -> Model:
         """The model of a request that names none."""
-        return next(model for model in self.models if model == self._stands_for(self._default))
+        model = self.find(self._default)
+        if model is None:  # checked at the start; what stands for it is allowed with it
+            raise AssertionError(self._default)
+        return model
 
     def find(self, name: str) -> Model | None:
         """Return the model that a name stands for today, if it is allowed."""
         model = self._stands_for(name)
-        return model if model in self.models else None
+        return model if model is not None and model.name in self._now() else None
 
     def retired_on(self, name: str) -> dt.date | None:
         """Return when the model of this name was retired, if it was."""
@@ -151,6 +153,10 @@ class Catalogue:
         names = (*self._known, *self._aliases)
         found = {name: self.find(name) for name in names}
         return {n: model.name for n, model in found.items() if model and model.name != n}
+
+    def _now(self) -> Mapping[str, Model]:
+        found = (self._stands_for(name) for name in self._allowed)
+        return {model.name: model for model in found if model is not None}
 
     def _stands_for(self, name: str) -> Model | None:
         model = self._aliases[name][0] if name in self._aliases else self._known.get(name)

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import secrets
 import sys
 from dataclasses import dataclass, field
@@ -285,6 +286,8 @@ def each_has_its_own_secrets(stack: Stack, canaries: Canaries) -> None:
     for name in ("gateway", "policy", "tokenservice"):
         assert canaries.watch.seen("command line", of_process(stack, name, "cmdline")) == []
         variables[name] = of_process(stack, name, "environ")
+        limits = of_process(stack, name, "limits").decode()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
     own = {"gateway": set[str](), "policy": OF_POLICY, "tokenservice": OF_TOKENSERVICE}
     for name, environment in variables.items():
         named = {line.partition(b"=")[0].decode() for line in environment.split(b"\0")}
