@@ -81,6 +81,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
         [ONE | {"jwks_url": "http://127.0.0.1@a.example/"}],
         "entry 1: jwks_url: ",
     ),
+    "a password": ([ONE | {"jwks_url": "https://me:s3cret@a.example/"}], "entry 1: jwks_url: "),
     "a file": ([ONE | {"jwks_url": "file:///etc/passwd"}], "entry 1: jwks_url: "),
     "no host": ([ONE | {"jwks_url": "https:///jwks"}], "entry 1: jwks_url: "),
     "a port that is none": ([ONE | {"jwks_url": "https://a.example:x/"}], "entry 1: jwks_url: "),
