@@ -74,3 +74,12 @@ async def test_two_places_are_read_as_one(sides: list[bool]) -> None:
     one = [entry for entry, side in zip(rows, sides, strict=True) if side]
     other = [entry for entry, side in zip(rows, sides, strict=True) if not side]
     assert await found(ApartSource(Listed(one), Listed(other))) == rows[::-1]
+
+
+async def test_what_was_kept_is_not_remembered() -> None:
+    """Only a try that failed is remembered, until it succeeds."""
+    tokens = FlakySink()
+    sink = ApartSink(tokens, FlakySink())
+    for _ in range(2):
+        await sink.append([row(1, token="T"), row(2)])
+    assert tokens.kept == [row(1, token="T"), row(1, token="T")]

@@ -268,3 +268,18 @@ async def test_what_is_kept_is_on_the_disk(path: Path, monkeypatch: pytest.Monke
     files = [file.stat() for file in path.parent.iterdir()]
     assert len(files) == 3
     assert {status.st_ino: status.st_size for status in files} == synced
+
+
+async def test_full_files_that_are_old_are_deleted(path: Path) -> None:
+    """Files that were full long before they were many go when their newest row is too old."""
+    clock = Time(path)
+    kept = sink(path, clock, max_bytes=3 * LINE, retention_days=90)
+    await kept.append([row(number) for number in range(10, 18)])
+    for file in path.parent.iterdir():
+        os.utime(file, (NOW / 1000, NOW / 1000))
+    clock.now += 90 * DAY
+    await kept.append([row(50)])
+    assert [entry.at - NOW for entry in await found(JsonlSource(path))][-2:] == [11, 10]
+    clock.now += 1_000
+    await kept.append([row(51)])
+    assert [entry.at - NOW for entry in await found(JsonlSource(path))] == [51, 50]
