@@ -71,7 +71,7 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
         issuer = Issuer(policy, ReportingMinter(minter, health), sealer, clock)
         stack.push_async_callback(issuer.drain)
         bearers = await enter(open_bearers(settings.trust, clock))
-        directory = await enter(open_directory(settings, clock))
+        directory = await enter(open_directory(settings, clock, proofs=settings.dpop != "off"))
         possession = await enter(open_possession(settings, clock))
         services = settings.known_services
         service = TokenService(

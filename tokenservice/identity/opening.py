@@ -32,9 +32,11 @@ _CONNECTIONS = 4
 
 @asynccontextmanager
 async def open_directory(
-    settings: IdentitySettings, clock: Clock
+    settings: IdentitySettings, clock: Clock, *, proofs: bool = False
 ) -> AsyncIterator[Directory | NoDirectory]:
     """Yield what requests are judged by, read once if the store is there.
+
+    With `proofs`, the store remembers those that were used as well.
 
     Raises:
         StartError: The store cannot be relied on, or was written under another key.
@@ -48,7 +50,7 @@ async def open_directory(
         directory = Directory(rows, keyring, clock, stale_seconds=settings.revocation_stale_seconds)
         try:
             if isinstance(rows, RedisRows):
-                await rows.check()
+                await rows.check(proofs=proofs)
             await directory.refresh()
         except UnsafeRows as error:
             raise StartError(f"TOKENSERVICE_STORE_URL: {error}") from error

@@ -105,14 +105,18 @@ class RedisRows:
         self._prefix = f"{prefix}:{{identity}}"
         self._names, self._most = names, most
 
-    async def check(self) -> None:
-        """Raise UnsafeRows if a server may drop rows: whom they deny would be let in again."""
+    async def check(self, *, proofs: bool = False) -> None:
+        """Raise UnsafeRows if a server may drop rows: whom they deny would be let in again.
+
+        With `proofs`, what ends by itself may not be dropped before either: a proof that
+        was used could be used again.
+        """
         for told in await self._link.within(self._told()):
             policy = str(told.get("maxmemory_policy"))
-            if policy.startswith("allkeys"):
+            if policy.startswith("allkeys") or (proofs and policy.startswith("volatile")):
                 raise UnsafeRows(
                     f"the store's maxmemory-policy is {policy}: a full server would drop whom "
-                    "to refuse; noeviction keeps all"
+                    "or what to refuse; noeviction keeps all"
                 )
             if not told.get("aof_enabled") and not told.get("connected_slaves"):
                 log.warning(

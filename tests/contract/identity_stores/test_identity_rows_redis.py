@@ -193,6 +193,16 @@ async def test_a_server_that_may_drop_rows_is_refused(tmp_path: Path) -> None:
                 pass
 
 
+async def test_a_server_that_may_drop_used_proofs_is_refused(tmp_path: Path) -> None:
+    """Where keys that end by themselves may be evicted, a proof could be used twice."""
+    async with valkey_server(tmp_path, config={"maxmemory-policy": "volatile-lru"}) as server:
+        async with open_directory(settings(server.url), StillClock()):
+            pass
+        with pytest.raises(StartError, match=r"TOKENSERVICE_STORE_URL: .*noeviction"):
+            async with open_directory(settings(server.url), StillClock(), proofs=True):
+                pass
+
+
 async def test_a_server_that_forgets_is_named_at_the_start(tmp_path: Path) -> None:
     """Where a restart would let the denied in again, each start says so; else none does."""
     for lines, told in (({}, 1), ({"appendonly": "yes"}, 0)):
