@@ -10,7 +10,9 @@ from asyncio import TimerHandle, Transport
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import uuid4
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway import refusal, shedding
@@ -25,6 +27,8 @@ from gateway.transcoding.errors import (
     SlowHeadError,
 )
 from serving import addresses
+
+log = structlog.get_logger(__name__)
 
 MAX_URL_BYTES = 8_192
 """How long a URL may be: RFC 9110, 4.1, asks for 8000 at least."""
@@ -278,7 +282,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_reading_timer()
         self._unset_keepalive_if_required()
         self._refused = refused
-        self._farewell = last_answer(refused, self.server_state.default_headers)
+        request_id = uuid4().hex
+        self._farewell = last_answer(refused, request_id, self.server_state.default_headers)
+        if self._admitted:  # of the others Connections tells once, not for each
+            log.info(
+                "not a request", status=refused.status, code=refused.code, request_id=request_id
+            )
         if self._in_body:  # it has begun
             own, running = self.cycle, self._running
             _disconnect(own)

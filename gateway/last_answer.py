@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from uuid import uuid4
 
 from gateway.envelope import COMMON_HEADERS, JsonResponse
 from gateway.refusal import Refusal
 
 
-def last_answer(refused: Refusal, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def last_answer(
+    refused: Refusal, request_id: str, default_headers: Iterable[tuple[bytes, bytes]]
+) -> bytes:
     """Return a refusal as it goes over the wire, the last one on its connection."""
-    request_id = uuid4().hex
     response = JsonResponse(refused.body(request_id), status_code=refused.status)
     response.headers.update(COMMON_HEADERS)
     response.headers["X-Request-Id"] = request_id
