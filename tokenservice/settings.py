@@ -14,7 +14,6 @@ from pydantic import SecretStr, ValidationError, field_validator, model_validato
 from serving import plaintext
 from serving.certificates import CertificateFiles, certificate_files
 from serving.peers import is_identity
-from serving.redis import connect as redis_connect
 from serving.settings import CommaList, variable
 from tokenservice.client_info import TrustedPeers
 from tokenservice.gemini import GeminiOptions
@@ -22,7 +21,7 @@ from tokenservice.grant import MAX_INSTRUCTION_CHARS, Terms, plain_text
 from tokenservice.identity.issuers import MIN_SECRET_BYTES, read_issuers
 from tokenservice.identity.origins import Origins
 from tokenservice.identity.services import Services
-from tokenservice.identity.settings import MIN_KEY_BYTES, SQLITE
+from tokenservice.identity.settings import MIN_KEY_BYTES
 from tokenservice.identity.trust import Trust
 from tokenservice.ledger.settings import LedgerSettings
 from tokenservice.models import Catalogue, ModelsFileError, catalogue, known_models
@@ -43,7 +42,6 @@ class TokenServiceSettings(LedgerSettings):
     tls_client_auth: Literal["required", "none"] = variable(
         "TOKENSERVICE_TLS_CLIENT_AUTH", "required"
     )
-    allow_plaintext: bool = variable("TOKENSERVICE_ALLOW_PLAINTEXT", False)  # noqa: FBT003 - a default
     trusted_peers: CommaList = variable("TOKENSERVICE_TRUSTED_PEERS", ("unix",))
     services: CommaList = variable("TOKENSERVICE_SERVICES", ())
     delegates: CommaList = variable("TOKENSERVICE_DELEGATES", ())
@@ -158,12 +156,6 @@ class TokenServiceSettings(LedgerSettings):
             unless_tls = f"set TOKENSERVICE_TLS_CERT_FILE, {unless}"
             plaintext.refuse("TOKENSERVICE_LISTEN", self.listen, unless=unless_tls)
             plaintext.refuse("TOKENSERVICE_POLICY_TARGET", [self.policy_target], unless=unless_tls)
-        store = "" if self.store_url is None else self.store_url.get_secret_value()
-        if store and not store.startswith(SQLITE) and redis_connect.parse(store).exposed:
-            raise ValueError(
-                "TOKENSERVICE_STORE_URL: is plaintext and leaves this machine: "
-                f"write rediss:// for redis://, {unless}"
-            )
         url = self.gemini_base_url or ""
         if url.startswith("http:") and not plaintext.is_local_url(url):
             raise ValueError(

@@ -23,6 +23,7 @@ class IdentitySettings(Settings):
         "TOKENSERVICE_STORE_PREFIX", "lt-id", pattern=r"^[A-Za-z0-9_.:-]{1,32}$"
     )
     store_timeout_ms: int = variable("TOKENSERVICE_STORE_TIMEOUT_MS", 250, ge=10, le=5_000)
+    allow_plaintext: bool = variable("TOKENSERVICE_ALLOW_PLAINTEXT", False)  # noqa: FBT003 - a default
     hash_key: SecretStr | None = variable("TOKENSERVICE_HASH_KEY", None)
     revocation_seconds: float = variable("TOKENSERVICE_REVOCATION_SECONDS", 2.0, ge=0.1, le=60)
     revocation_stale_seconds: float = variable(
@@ -47,6 +48,16 @@ class IdentitySettings(Settings):
         if not url.startswith(SQLITE):
             connect.parse(url)
         return value
+
+    @model_validator(mode="after")
+    def _encrypted_store(self) -> Self:
+        url = self.shared_store_url
+        if url is not None and not self.allow_plaintext and connect.parse(url).exposed:
+            raise ValueError(
+                "TOKENSERVICE_STORE_URL: is plaintext and leaves this machine: "
+                "write rediss:// for redis://, or TOKENSERVICE_ALLOW_PLAINTEXT=true"
+            )
+        return self
 
     @model_validator(mode="after")
     def _keyed(self) -> Self:
