@@ -1,5 +1,6 @@
 """What surrounds every request: its id, its span, its log line, and a net for defects."""
 
+import asyncio
 import time
 from contextlib import nullcontext
 from http import HTTPStatus
@@ -70,6 +71,11 @@ class Observed:
     async def _serve(self, request: Request, answer: "_Answer") -> None:
         try:
             await self._app(request.scope, request.receive, answer.send)
+        except asyncio.CancelledError:  # the drain is over; uvicorn would say so in plain text
+            if answer.status is None:
+                response = envelope.refuse(request, refusal.of_stopping())
+                await response(request.scope, request.receive, answer.send)
+            raise
         except Exception:
             log.exception("request failed", request_id=request.state.request_id)
             if answer.status is None:

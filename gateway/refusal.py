@@ -125,6 +125,11 @@ def of_defect() -> Refusal:
     return of_call(errors.CallFailedError(grpc.StatusCode.INTERNAL))
 
 
+def of_stopping() -> Refusal:
+    """Refuse a request that the gateway no longer has the time for."""
+    return of_call(errors.CallFailedError(grpc.StatusCode.UNAVAILABLE))
+
+
 def _details(status: status_pb2.Status | None) -> list[Message]:
     unpacked = (_unpacked(detail) for detail in (status.details if status else ()))
     return [

@@ -114,6 +114,17 @@ async def test_answers_to_what_came_too_slowly(launch: Any) -> None:
         check(await exchange(gateway.port, request(AUTH, JSON, "Content-Length: 9")), 408)
 
 
+async def test_answers_to_whom_the_drain_was_too_short(launch: Any) -> None:
+    """A request that is cut off when the gateway stops is told to come back."""
+    async with launch() as gateway, connect(gateway.port) as connection:
+        gateway.service.held = asyncio.Event()
+        connection.send(request(AUTH))
+        await gateway.service.entered.wait()
+        gateway.stop.set()
+        check(await connection.answer(), 503)
+        await gateway.server
+
+
 async def test_answers_to_too_many(launch: Any) -> None:
     """So are requests and connections for which there is no room."""
     async with launch(max_concurrent_requests=1, max_connections_per_address=2) as gateway:
