@@ -13,8 +13,9 @@ from gateway.transcoding.calling import Metadata
 from gateway.transcoding.errors import InvalidRequestError
 from gateway.transcoding.receiving import single
 
-MAX_METADATA_BYTES = 7 * 1024
-"""What all forwarded values may have together: gRPC takes 8 KiB by default, its own included."""
+MAX_METADATA_BYTES = 12 * 1024
+"""What all forwarded values may have together: a token of 8 KiB, and a proof of possession.
+Tokenservice takes 16 KiB, its own names included."""
 
 # From the HTTP header to the metadata key; grpc-gateway gave the last its name.
 _FORWARDED = {

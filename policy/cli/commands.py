@@ -6,13 +6,12 @@ versions on one machine.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from policy.cli import blocks as cli_blocks, offline as cli_offline, operator as cli_operator
+from serving import commandline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,18 +51,4 @@ def serve_forever() -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; what goes wrong is one line on standard error, and the exit code 1 or 2."""
-    try:
-        code = cli.main(arguments, prog_name="policy", standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        click.echo(f"policy: {' '.join(error.format_message().split())}", err=True)
-        sys.exit(error.exit_code)
-    except click.Abort:
-        sys.exit(1)
-    except BrokenPipeError:  # as in `policy blocks list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+    commandline.run(cli, "policy", arguments)

@@ -6,12 +6,11 @@ versions on one machine.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from serving import commandline
 from tokenservice.cli import keys as cli_keys, ledger as cli_ledger, users as cli_users
 
 if TYPE_CHECKING:
@@ -45,18 +44,4 @@ def serve_forever() -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; what goes wrong is one line on standard error, and the exit code 1 or 2."""
-    try:
-        code = cli.main(arguments, prog_name="tokenservice", standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        click.echo(f"tokenservice: {' '.join(error.format_message().split())}", err=True)
-        sys.exit(error.exit_code)
-    except click.Abort:
-        sys.exit(1)
-    except BrokenPipeError:  # as in `tokenservice keys list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+    commandline.run(cli, "tokenservice", arguments)
