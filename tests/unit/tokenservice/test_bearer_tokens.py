@@ -197,6 +197,19 @@ async def test_nor_can_a_subject_under_the_secret() -> None:
         await verify(token, options(), secret=SECRET)
 
 
+@pytest.mark.parametrize("sub", ["spiffe://example.org/backend", "dns:batch.internal"])
+async def test_no_user_has_the_name_of_a_certificate(sub: str) -> None:
+    """Those are services', which may say so themselves: a SPIFFE ID stands in their tokens too."""
+    users, services = options(namespace=""), options(namespace="", kind="service")
+    token = RSA.token(CLAIMS | {"sub": sub})
+    assert (await verify(token, services)).principal.service
+    under_the_secret = jws({"alg": "HS256"}, CLAIMS | {"sub": sub, "iss": "x"}, hs256(SECRET))
+    with pytest.raises(WrongCredentials):
+        await verify(token, users)
+    with pytest.raises(WrongCredentials):
+        await verify(under_the_secret, secret=SECRET)
+
+
 async def test_keys_count_for_their_issuer_alone() -> None:
     """What one issuer, or the secret, signed is nothing in another's name."""
     mine, theirs = options(jwks=jwks(RSA)), options(issuer=OTHER, jwks=jwks(STRANGER))
