@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.enable_retries", 0),  # we retry where it is safe, and count it
+    # `http_proxy` is meant for the web: what stays on the machine in plaintext would leave it.
+    ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),

@@ -10,8 +10,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from opentelemetry import context as otel_context, propagate, trace
+from opentelemetry import context as otel_context, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
@@ -30,6 +31,9 @@ DECISION_ID = "live_token.decision_id"
 DEGRADED = "live_token.degraded"
 REASON = "live_token.reason"
 
+# Not baggage, which the SDK's own would take along: callers could have us carry theirs on to
+# policy and to Google.
+_propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("live-token")
 
 
@@ -40,7 +44,7 @@ def server_span(
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Iterator[Span]:
     """Serve inside a span that continues the caller's trace, if it sent one."""
-    parent = propagate.extract(carrier)
+    parent = _propagator.extract(carrier)
     token = otel_context.attach(parent)
     try:
         with _tracer.start_as_current_span(
@@ -69,7 +73,7 @@ def client_span(
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
-        propagate.inject(carrier)
+        _propagator.inject(carrier)
         yield span
 
 

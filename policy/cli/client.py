@@ -102,7 +102,7 @@ class Operator:
 
 @contextmanager
 def _channel(target: str, server_name: str | None) -> Iterator[grpc.Channel]:
-    options: list[tuple[str, Any]] = [("grpc.enable_retries", 0)]
+    options: list[tuple[str, Any]] = [("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0)]
     if target.startswith("unix:"):
         options.append(("grpc.default_authority", "localhost"))  # a path is no authority
     if server_name is not None:

@@ -136,7 +136,8 @@ class IssuerOptions(BaseModel):
             operator_value=self.operator_value,
             service=self.kind == "service",
             namespace=self.prefix,
-            foreign_namespaces=longer(namespaces, self.prefix),
+            foreign_namespaces=longer(namespaces, self.prefix)
+            + (() if self.kind == "service" else CERTIFICATES),
             max_lifetime=MAX_LIFETIME_SECONDS,
         )
 
@@ -163,6 +164,10 @@ def read_issuers(text: str) -> tuple[IssuerOptions, ...]:
         if each.prefix in {other.prefix for other in earlier}:
             raise ValueError(f"entry {number}: namespace: is that of an earlier entry")
     return issuers
+
+
+CERTIFICATES = ("spiffe://", "dns:")
+"""What the subjects of services begin with that a certificate names: no user's does."""
 
 
 def longer(namespaces: Sequence[str], own: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenservice.identity.bearer import BearerVerifier, TrustedIssuer, simple_issuer
-from tokenservice.identity.issuers import longer
+from tokenservice.identity.issuers import CERTIFICATES, longer
 from tokenservice.identity.jwks import JwksCache
 from tokenservice.identity.jwks_http import fetch_from, jwks_session
 
@@ -75,7 +75,7 @@ async def open_bearers(trust: Trust, clock: Clock) -> AsyncIterator[Bearers]:
                 issuer=trust.required_issuer,
                 audience=trust.required_audience,
                 tier_claim=trust.tier_claim,
-                foreign_namespaces=longer(namespaces, ""),
+                foreign_namespaces=longer(namespaces, "") + CERTIFICATES,
             )
         yield Bearers(BearerVerifier(issuers, clock, simple=simple), published)
 
