@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# At once: who finds one table must find the other.
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS held (
     "table" TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY ("table", name)
 ) STRICT;
+COMMIT;
 """
 _OTHERS = 0o077
 

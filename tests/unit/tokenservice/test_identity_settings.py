@@ -36,8 +36,8 @@ def test_without_a_store_nothing_needs_to_be_set() -> None:
         "redis://user:pass@127.0.0.1:6379/0",
         "rediss://redis.example",
         "unix:///run/redis.sock?db=1",
-        "redis+sentinel://a:1,b:2/main/0",
-        "valkey+cluster://a:1,b:2",
+        "redis+sentinel://localhost:1,[::1]:2/main/0",
+        "rediss+cluster://a:1,b:2",
     ],
 )
 def test_a_store_is_a_file_or_a_redis(monkeypatch: pytest.MonkeyPatch, url: str) -> None:

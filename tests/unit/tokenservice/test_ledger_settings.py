@@ -25,11 +25,11 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> LedgerSetting
         ({}, None, None),
         ({"TOKENSERVICE_LEDGER": "/var/l.jsonl"}, Path("/var/l.jsonl"), None),
         ({"TOKENSERVICE_LEDGER": "off"}, None, None),
-        ({"TOKENSERVICE_STORE_URL": "redis://h"}, None, "redis://h"),
+        ({"TOKENSERVICE_STORE_URL": "redis://localhost"}, None, "redis://localhost"),
         ({"TOKENSERVICE_STORE_URL": "sqlite:/var/i.db"}, None, None),
-        ({"TOKENSERVICE_STORE_URL": "redis://h", "TOKENSERVICE_LEDGER": "off"}, None, None),
+        ({"TOKENSERVICE_STORE_URL": "redis://localhost", "TOKENSERVICE_LEDGER": "off"}, None, None),
         (
-            {"TOKENSERVICE_STORE_URL": "redis://h", "TOKENSERVICE_LEDGER": "l.jsonl"},
+            {"TOKENSERVICE_STORE_URL": "redis://localhost", "TOKENSERVICE_LEDGER": "l.jsonl"},
             Path("l.jsonl"),
             None,
         ),
@@ -58,7 +58,7 @@ def test_where_rows_go(
             {
                 "TOKENSERVICE_ON_LEDGER_FAILURE": "refuse",
                 "TOKENSERVICE_LEDGER": "off",
-                "TOKENSERVICE_STORE_URL": "redis://h",
+                "TOKENSERVICE_STORE_URL": "redis://localhost",
                 "TOKENSERVICE_HASH_KEY": KEY,
             },
             "TOKENSERVICE_ON_LEDGER_FAILURE",
