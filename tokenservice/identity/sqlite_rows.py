@@ -7,7 +7,7 @@ import os
 import secrets
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -132,8 +132,19 @@ class SqliteRows:
             return True
 
     def _make(self) -> None:
+        """Put a new file in place whole: two that made one at once would be in each other's way."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if self._path.exists():
+            return
+        made = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
+        os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            with closing(sqlite3.connect(made, isolation_level=None)) as database:
+                _prepare(database)
+            with suppress(FileExistsError):
+                self._path.hardlink_to(made)
+        finally:
+            made.unlink()
 
     @contextmanager
     def _opened(self, transaction: str) -> Iterator[sqlite3.Connection]:
@@ -143,10 +154,9 @@ class SqliteRows:
         with closing(
             sqlite3.connect(uri, uri=True, timeout=self._seconds / 2, isolation_level=None)
         ) as database:
-            database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")  # what is revoked stays so
             if not database.execute("SELECT 1 FROM sqlite_schema").fetchone():
-                database.executescript(_SCHEMA)
+                _prepare(database)  # an empty file that somebody put there
             database.execute(f"BEGIN {transaction}")
             try:
                 yield database
@@ -161,3 +171,8 @@ class SqliteRows:
         if meta.get("names", self._names) != self._names:
             raise another_key("another file")
         return Version(meta.get("epoch", b""), meta.get("change", b""))
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA journal_mode = WAL")
+    database.executescript(_SCHEMA)
