@@ -57,8 +57,10 @@ class Admission:
         self._pseudonyms = pseudonyms
 
     async def caller(self, call: Call) -> Caller:
-        """Return who calls, and for whom. Raises what the two steps of it do."""
-        return self.admitted(await self.authenticated(call), call)
+        """Return who calls, and for whom. Raises what the three steps of it do."""
+        caller = self.named(await self.authenticated(call), call)
+        self.ensure_welcome(caller)
+        return caller
 
     async def authenticated(self, call: Call) -> Caller:
         """Return who calls, be it welcome or not.
@@ -78,20 +80,28 @@ class Admission:
             raise
         return Caller(principal, call.client)
 
-    def admitted(self, caller: Caller, call: Call) -> Caller:
+    def named(self, caller: Caller, call: Call) -> Caller:
         """Return for whom `caller` calls.
 
         Raises:
-            PermissionDenied: It names somebody for whom it may not ask, or one of the
-                two may not use the service any more.
+            PermissionDenied: It names somebody for whom it may not ask.
             InvalidArgument: It may, but what it names is no subject.
 
         """
         whole = self._services.caller(caller.principal, call)
         self._show(whole)
-        for subject in {caller.principal.subject, whole.principal.subject}:
-            self._denials.check(subject)
         return whole
+
+    def ensure_welcome(self, caller: Caller) -> None:
+        """Return if neither the user nor the service that acts is denied.
+
+        Raises:
+            SubjectDenied: One of them may not use the service any more.
+            IdentityUnavailable: Nobody knows now.
+
+        """
+        for subject in filter(None, (caller.principal.subject, caller.acting)):
+            self._denials.check(subject)
 
     async def grant(self, caller: Caller, asked: TokenRequest, call: Call) -> Grant:
         """Return what a caller is granted.

@@ -48,7 +48,9 @@ class Calls:
                 api_key=_values(metadata, "x-api-key"),
                 dpop=_values(metadata, "dpop"),
             ),
-            identities=peer.identities,
+            # Who speaks for others is not taken for them: a client without credentials would
+            # be its gateway.
+            identities=() if self._trusted_peers.trusts(peer) else peer.identities,
             method=verb,
             path=path,
             on_behalf_of=on_behalf_of,

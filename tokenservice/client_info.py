@@ -57,7 +57,7 @@ class TrustedPeers:
         A peer that is not trusted is the client itself, whatever it says. One
         that is trusted speaks for another: what it does not say is not known.
         """
-        if not self._trusts(peer):
+        if not self.trusts(peer):
             return ClientInfo("" if peer.address is None else str(peer.address))
         said = [(key, str(value)) for key, value in metadata if key in {ADDRESS_KEY, HEADERS_KEY}]
         return ClientInfo(
@@ -65,7 +65,8 @@ class TrustedPeers:
             _headers([value for key, value in said if key == HEADERS_KEY]),
         )
 
-    def _trusts(self, peer: Peer) -> bool:
+    def trusts(self, peer: Peer) -> bool:
+        """Return whether a peer speaks for others, and so never for itself."""
         if peer.unix:
             return self._unix
         known = not self._identities.isdisjoint(peer.identities)

@@ -61,7 +61,8 @@ class TokenService(tokenservice_pb2_grpc.TokenServiceServicer):
             row.asked = asked
             row.caller = await self._admission.authenticated(call)
             row.credential = row.caller.principal.credential
-            caller = row.caller = self._admission.admitted(row.caller, call)
+            caller = row.caller = self._admission.named(row.caller, call)
+            self._admission.ensure_welcome(caller)
             grant = row.grant = await self._admission.grant(caller, asked, call)
             issued = await row.issuing(self._issuer.issue(caller, asked, grant, call.deadline))
         return wire.token_response(issued, grant, self._terms.api_version)

@@ -43,6 +43,7 @@ BACKEND = "spiffe://example.org/backend"
 REPORTS = "spiffe://example.org/reports"
 STRANGER = "spiffe://example.org/stranger"
 GATEWAY = "spiffe://example.org/gateway"
+GATEWAYS_OTHER = "dns:gateway.internal"
 ISSUER, AUDIENCE = "https://services.example", "live-token"
 ROBOT = f"{ISSUER}#robot"
 SERVICES_SECRET = "a secret of the services' issuer"
@@ -75,9 +76,10 @@ class Site:
 def kits(place: Path) -> dict[str, Kit]:
     """Return certificates of one authority, by the name in them."""
     authority = Authority()
+    more = {GATEWAY: ("gateway.internal",)}
     return {
         name: Kit(place, name.rpartition("/")[2]).put(
-            authority.issue(name, ip=IPv4Address(HOST)), authority
+            authority.issue(name, *more.get(name, ()), ip=IPv4Address(HOST)), authority
         )
         for name in ("spiffe://example.org/tokenservice", BACKEND, REPORTS, STRANGER, GATEWAY)
     }
@@ -97,8 +99,9 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
             **own.variables("TOKENSERVICE_TLS"),
             "TOKENSERVICE_LISTEN": target,
             "TOKENSERVICE_TRUSTED_PEERS": GATEWAY,
-            "TOKENSERVICE_SERVICES": f"{BACKEND},{REPORTS}",
-            "TOKENSERVICE_DELEGATES": f"{BACKEND},{ROBOT}",
+            # The gateway has a second name, by which it would be a service, and a delegate.
+            "TOKENSERVICE_SERVICES": f"{BACKEND},{REPORTS},{GATEWAYS_OTHER}",
+            "TOKENSERVICE_DELEGATES": f"{BACKEND},{ROBOT},{GATEWAYS_OTHER}",
             "TOKENSERVICE_ISSUERS": json.dumps([issuer]),
             "TOKENSERVICE_HASH_KEY": HASH_KEY,
             "TOKENSERVICE_LEDGER": str(place / "ledger.jsonl"),

@@ -260,3 +260,12 @@ async def test_who_is_denied_is_denied_however_it_comes(
     credentials = bearer(sub=token) if token else UnverifiedCredentials()
     with pytest.raises(SubjectDenied):
         await admission.caller(calling(credentials, **call))
+
+
+async def test_a_denied_user_is_known_before_it_is_refused(admission: Admission) -> None:
+    """So the ledger has the user, and the service that asked, where the user is denied."""
+    call = calling(UnverifiedCredentials(), identities=(BACKEND,), on_behalf_of="mallory")
+    caller = admission.named(await admission.authenticated(call), call)
+    assert (caller.principal.subject, caller.acting) == ("mallory", BACKEND)
+    with pytest.raises(SubjectDenied):
+        admission.ensure_welcome(caller)
