@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from node_tools import SOURCES, node_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HERE = Path(__file__).parents[1] / "integration"
-NODE_SOURCES = HERE / "node"
-NODE_BUILD = HERE.parents[1] / "build" / "node"
 
 
 @dataclass(frozen=True)
@@ -42,33 +40,9 @@ REFUSED = {
 }
 
 
-def node_major() -> int:
-    """Return Node's major version, 0 if there is none."""
-    if shutil.which("node") is None:
-        return 0
-    told = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True)
-    return int(told.stdout.lstrip("v").split(".")[0])
-
-
 def install_node_sdk() -> Path:
-    """Return where the official JavaScript SDK is installed, by the lock file."""
-    if node_major() < 20 or shutil.which("npm") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs Node 20 or later, with npm")
-        pytest.skip("there is no Node 20 or later; CI has it")
-    sources = ("package.json", "package-lock.json")
-    wanted = [(NODE_SOURCES / name).read_bytes() for name in sources]
-    installed = NODE_BUILD / "installed"
-    if not installed.exists() or installed.read_bytes() != b"".join(wanted):
-        shutil.rmtree(NODE_BUILD, ignore_errors=True)
-        NODE_BUILD.mkdir(parents=True)
-        for name in sources:
-            shutil.copy(NODE_SOURCES / name, NODE_BUILD)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(command, cwd=NODE_BUILD, check=True, timeout=110)
-        installed.write_bytes(b"".join(wanted))
-    shutil.copy(NODE_SOURCES / "connect.mjs", NODE_BUILD)
-    return NODE_BUILD / "connect.mjs"
+    """Return the program that talks through the official JavaScript SDK."""
+    return Path(shutil.copy(SOURCES / "connect.mjs", node_tools()))
 
 
 def run(command: list[str], variables: Mapping[str, str]) -> dict[str, Any]:
