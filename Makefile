@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+WORKERS ?= 3
 PROTOS := $(sort $(wildcard proto/*/v1/*.proto))
 PROTOC  = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto \
           -I"$$($(BIN)/python -c 'import google.api.annotations_pb2 as m, pathlib; print(pathlib.Path(m.__file__).parents[2])')"
@@ -16,7 +17,7 @@ run: $(VENV)/run.stamp ## Start policy, tokenservice, gateway and the Gemini Liv
 	@exec $(BIN)/python -m stack
 
 test: $(VENV)/dev.stamp ## Run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint types protos-check test ## All that CI asks
 

@@ -10,3 +10,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("GEMINI_API_KEY", "GEMINI_API_KEY_FILE"):  # some processes refuse it
         os.environ.pop(name, None)
     config.pluginmanager.import_plugin("secrets_plugin")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process is left alone with it at the end."""
+    items.sort(key=_brevity)
+
+
+def _brevity(item: pytest.Item) -> int:
+    for rank, part in enumerate(("test_roles", "/browser/", "/integration/", "/contract/")):
+        if part in item.path.as_posix():
+            return rank
+    return 9

@@ -44,7 +44,7 @@ async def test_a_role_starts_from_its_own_extra(
     """With only its extra installed, a role's script serves; the others' libraries are absent."""
     bin_ = await asyncio.to_thread(install, role, wheel, tmp_path / "venv")
     listed = subprocess.run(  # noqa: ASYNC221 - nothing else is going on
-        [bin_ / "pip", "list", "--format=json"], check=True, capture_output=True
+        [*pip(bin_.parent), "list", "--format=json"], check=True, capture_output=True
     )
     installed = {package["name"].lower() for package in json.loads(listed.stdout)}
     assert not installed & FOREIGN[role]
@@ -61,11 +61,15 @@ async def test_a_role_starts_from_its_own_extra(
     assert await process.wait() == 0
 
 
+def pip(directory: Path) -> list[str]:
+    """Return the command of our own pip for the venv at `directory`, which needs none."""
+    return [sys.executable, "-m", "pip", "--python", str(directory), "--disable-pip-version-check"]
+
+
 def install(role: str, wheel: Path, directory: Path) -> Path:
     """Install one role into a venv of its own, and return where its scripts are."""
-    venv.create(directory, with_pip=True)
-    pip = str(directory / "bin" / "pip")
-    command = [pip, "install", "--quiet", "--disable-pip-version-check"]
+    venv.create(directory)
+    command = [*pip(directory), "install", "--quiet", "--no-compile"]
     what = f"gemini-live-token[{role}] @ {wheel.as_uri()}"
     subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), what], check=True)
     return directory / "bin"
