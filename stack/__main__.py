@@ -60,6 +60,10 @@ A development user's bearer token, good for 12 hours:
 
   {bearer}
 
+Try it in a browser, with that bearer token:
+
+  {layout.gateway_url}/
+
 Issue a token:
 
   curl -sS -X POST {layout.gateway_url}/api/v1/live-token -H 'Authorization: Bearer {bearer}'

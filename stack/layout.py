@@ -123,6 +123,11 @@ class Layout:
         return f"http://{self.host}:{self.emulator.number}"
 
     @property
+    def live_url(self) -> str:
+        """Where the emulator speaks the Live API to a page."""
+        return f"ws://{self.host}:{self.emulator.number}"
+
+    @property
     def emulator_tls_url(self) -> str:
         """Where the emulator speaks https and wss."""
         return f"https://{self.host}:{self.emulator_tls.number}"
@@ -179,6 +184,7 @@ class Layout:
                 GATEWAY_HOST=self.host,
                 GATEWAY_PORT=str(self.gateway.number),
                 GATEWAY_TOKENSERVICE_TARGET=internal,
+                **self._playground(),
             ),
         ]
         if self.emulated:
@@ -243,6 +249,13 @@ class Layout:
             "GEMINI_API_KEY": self.environment.get(_EMULATOR_KEY, "emulator-key"),
             "GOOGLE_GEMINI_BASE_URL": self.emulator_url,
         }
+
+    def _playground(self) -> dict[str, str]:
+        """Return where the page to try it on talks to, unless the user says so."""
+        own = {"GATEWAY_PLAYGROUND": "true"}
+        if self.emulated:
+            own["GATEWAY_PLAYGROUND_LIVE_URL"] = self.live_url
+        return {name: value for name, value in own.items() if name not in self.environment}
 
     def _emulator(self) -> Program:
         return self._program(
