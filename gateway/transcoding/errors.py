@@ -5,11 +5,12 @@
     - InvalidRequestError: 400
     - UnknownPathError: 404
     - MethodNotAllowedError: 405
+    - NotAcceptableError: 406
     - SlowHeadError, SlowBodyError: 408
     - PayloadTooLargeError: 413
     - LongUrlError: 414
     - UnsupportedMediaTypeError: 415
-    - LargeHeadError: 431
+    - LargeHeadError, LargeMetadataError: 431
 - CallFailedError: the RPC was made and ended in a status.
 """
 
@@ -58,6 +59,13 @@ class MethodNotAllowedError(RequestError):
         super().__init__(f"{_abridged(method)} is not allowed here, only {', '.join(allow)}.")
 
 
+class NotAcceptableError(RequestError):
+    """The `Accept` header allows none of the media types that there are."""
+
+    def __init__(self, offered: Sequence[str]) -> None:
+        super().__init__(f"The Accept header allows none of {', '.join(offered)}.")
+
+
 class SlowHeadError(RequestError):
     """The request line and the headers did not arrive in time."""
 
@@ -77,6 +85,15 @@ class LargeHeadError(RequestError):
 
     def __init__(self, count: int, size: int) -> None:
         super().__init__(f"The headers are more than {count}, or more than {size} bytes.")
+
+
+class LargeMetadataError(RequestError):
+    """The headers for the RPC's metadata are more than `count`, or more than `size` bytes."""
+
+    def __init__(self, count: int, size: int) -> None:
+        super().__init__(
+            f"The Grpc-Metadata- headers are more than {count}, or more than {size} bytes."
+        )
 
 
 class SlowBodyError(RequestError):
