@@ -4,15 +4,14 @@ Pure: from the error to what the one body of all refusals needs.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import grpc
-from google.protobuf import any_pb2, json_format
-from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 
+from gateway import rate_limits
+from gateway.details import Details, render
 from gateway.outcomes import (
     BY_GRPC_CODE,
     DEFAULT_RETRY_AFTER,
@@ -23,19 +22,8 @@ from gateway.transcoding import errors
 from gateway.transcoding.strict_json import Json
 from serving.errors import DECISION_ID, DOMAIN, PROOF_ALGORITHMS
 
-_TYPE = "type.googleapis.com/"
-
-# What is passed on. DebugInfo is not, nor what somebody adds one day.
-_PUBLIC_DETAILS: tuple[type[Message], ...] = (
-    error_details_pb2.ErrorInfo,
-    error_details_pb2.RetryInfo,
-    error_details_pb2.QuotaFailure,
-    error_details_pb2.PreconditionFailure,
-    error_details_pb2.BadRequest,
-    error_details_pb2.ResourceInfo,
-    error_details_pb2.Help,
-    error_details_pb2.LocalizedMessage,
-)
+_RULE = "rule"
+"""The key in an ErrorInfo's metadata for the rule against abuse that refused."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +39,8 @@ class Refusal:
     decision_id: str = ""
     proof_algorithms: str = ""
     """Where a proof of possession is what is missing or bad: those it can be made with."""
+    violated: tuple[str, ...] = ()
+    """The limits that were met, or the rule that was broken, by name."""
 
     def body(self, request_id: str) -> dict[str, Json]:
         """Return the body as the contract has it."""
@@ -72,6 +62,8 @@ def of_request(error: errors.RequestError) -> Refusal:
         case errors.MethodNotAllowedError():
             status, code = 405, "METHOD_NOT_ALLOWED"
             headers = {"Allow": ", ".join(error.allow)}
+        case errors.NotAcceptableError():
+            status, code = 406, "NOT_ACCEPTABLE"
         case errors.SlowHeadError() | errors.SlowBodyError():
             status, code, headers = 408, "REQUEST_TIMEOUT", {"Connection": "close"}
         case errors.PayloadTooLargeError():
@@ -80,43 +72,48 @@ def of_request(error: errors.RequestError) -> Refusal:
             status, code = 414, "URI_TOO_LONG"
         case errors.UnsupportedMediaTypeError():
             status, code, headers = 415, "UNSUPPORTED_MEDIA_TYPE", error.headers
-        case errors.LargeHeadError():
+        case errors.LargeHeadError() | errors.LargeMetadataError():
             status, code = 431, "REQUEST_HEADER_FIELDS_TOO_LARGE"
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=code, domain=DOMAIN)]
+    details = [render(error_details_pb2.ErrorInfo(reason=code, domain=DOMAIN))]
     if isinstance(error, errors.InvalidRequestError) and error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=error.field, description=error.description
         )
-        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    return Refusal(status, code, str(error), details=_rendered(details), headers=headers)
+        details.append(render(error_details_pb2.BadRequest(field_violations=[violation])))
+    return Refusal(status, code, str(error), details=tuple(details), headers=headers)
 
 
 def of_call(error: errors.CallFailedError) -> Refusal:
     """Refuse a request whose RPC failed.
 
-    Only a status with an ErrorInfo of our domain was written for callers: of
-    any other, nothing but its code is told.
+    Only a status with an ErrorInfo of our domain was written for callers, and
+    its details with it: of any other, nothing but its code is told.
     """
     outcome = BY_GRPC_CODE[error.code]
-    details = _details(error.status)
-    info = next((d for d in details if isinstance(d, error_details_pb2.ErrorInfo)), None)
+    details = Details.of(error.status)
+    info = details.first(error_details_pb2.ErrorInfo)
     if info is None:
         return Refusal(
             outcome.status,
             outcome.code,
             outcome.sentence,
-            _retry_after(outcome.status, outcome.code, ()),
-            _rendered([error_details_pb2.ErrorInfo(reason=outcome.code, domain=DOMAIN)]),
+            _retry_after(outcome.status, outcome.code, None),
+            (render(error_details_pb2.ErrorInfo(reason=outcome.code, domain=DOMAIN)),),
         )
     status = STATUS_BY_REASON.get(info.reason, outcome.status)
+    retry_after = _retry_after(status, info.reason, details.first(error_details_pb2.RetryInfo))
+    quota = details.first(error_details_pb2.QuotaFailure)
+    violations = quota.violations if quota is not None else ()
     return Refusal(
         status,
         info.reason,
         error.message or outcome.sentence,
-        _retry_after(status, info.reason, details),
-        _rendered(details),
+        retry_after,
+        details.rendered,
+        headers=rate_limits.of_violations(violations, retry_after),
         decision_id=info.metadata.get(DECISION_ID, ""),
         proof_algorithms=info.metadata.get(PROOF_ALGORITHMS, ""),
+        violated=tuple(each.subject for each in violations) or _rule(info),
     )
 
 
@@ -130,41 +127,15 @@ def of_stopping() -> Refusal:
     return of_call(errors.CallFailedError(grpc.StatusCode.UNAVAILABLE))
 
 
-def _details(status: status_pb2.Status | None) -> list[Message]:
-    unpacked = (_unpacked(detail) for detail in (status.details if status else ()))
-    return [
-        detail
-        for detail in unpacked
-        if detail is not None
-        and (not isinstance(detail, error_details_pb2.ErrorInfo) or detail.domain == DOMAIN)
-    ]
+def _retry_after(status: int, code: str, told: error_details_pb2.RetryInfo | None) -> int | None:
+    if told is not None:
+        delay = told.retry_delay
+        seconds: int = delay.seconds + math.ceil(delay.nanos / 1e9)
+        return max(0, seconds)
+    helps = status == HTTPStatus.SERVICE_UNAVAILABLE or code in WAITING_HELPS
+    return DEFAULT_RETRY_AFTER if helps else None
 
 
-def _unpacked(packed: any_pb2.Any) -> Message | None:
-    for kind in _PUBLIC_DETAILS:
-        if packed.TypeName() == kind.DESCRIPTOR.full_name:
-            try:
-                return kind.FromString(packed.value)
-            except DecodeError:
-                return None
-    return None
-
-
-def _retry_after(status: int, code: str, details: Iterable[Message]) -> int | None:
-    for detail in details:
-        if isinstance(detail, error_details_pb2.RetryInfo):
-            seconds: int = detail.retry_delay.seconds
-            nanos: int = detail.retry_delay.nanos
-            return max(0, seconds + math.ceil(nanos / 1e9))
-    return (
-        DEFAULT_RETRY_AFTER
-        if status == HTTPStatus.SERVICE_UNAVAILABLE or code in WAITING_HELPS
-        else None
-    )
-
-
-def _rendered(details: Iterable[Message]) -> tuple[Json, ...]:
-    return tuple(
-        {"@type": _TYPE + detail.DESCRIPTOR.full_name, **json_format.MessageToDict(detail)}
-        for detail in details
-    )
+def _rule(info: error_details_pb2.ErrorInfo) -> tuple[str, ...]:
+    rule = info.metadata.get(_RULE, "")
+    return (rule,) if rule else ()

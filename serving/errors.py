@@ -47,10 +47,14 @@ class FieldViolation:
 
 @dataclass(frozen=True, slots=True)
 class QuotaViolation:
-    """A limit that was met, by name and in words."""
+    """A limit that was met, by name and in words.
+
+    `value` is the limit itself, in what it counts or in seconds; 0: not known.
+    """
 
     subject: str
     description: str
+    value: int = 0
 
 
 class ServiceError(Exception):

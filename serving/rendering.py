@@ -89,7 +89,10 @@ def _quota_failure(violation: errors.QuotaViolation) -> error_details_pb2.QuotaF
     return error_details_pb2.QuotaFailure(
         violations=[
             error_details_pb2.QuotaFailure.Violation(
-                subject=violation.subject, description=violation.description
+                subject=violation.subject,
+                description=violation.description,
+                quota_id=violation.subject if violation.value else "",
+                quota_value=violation.value,
             )
         ]
     )

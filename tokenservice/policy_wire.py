@@ -107,11 +107,12 @@ def refusal(refused: pb.Refusal) -> ServiceError:
             limit, words = "tokens_per_day", f"{value} tokens per day"
         case pb.Refusal.REASON_COOLDOWN:
             limit, words = "cooldown", f"cooldown, try again in {math.ceil(after or 0)} seconds"
+            value = math.ceil(value / 1000)
         case pb.Refusal.REASON_CONCURRENT_SESSIONS:
             limit, words = "concurrent_sessions", f"{value} concurrent sessions"
         case _:  # a reason of a newer policy: refused all the same
             limit, words = "unknown", "try again later"
-    violation = QuotaViolation(limit, words)
+    violation = QuotaViolation(limit, words, value)
     return RateLimitExceeded(f"Rate limit exceeded: {words}", violation, retry_after=after)
 
 

@@ -19,6 +19,7 @@ from tokenservice.errors import (
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
     PolicyUnavailable,
+    RateLimitExceeded,
     UpstreamMisconfigured,
     UpstreamUnavailable,
 )
@@ -236,6 +237,29 @@ async def test_refusals_are_told_apart(
     assert outcome.value.retry_after == retry_after
     assert outcome.value.metadata == {"decision_id": "d-1", **metadata}
     assert policy.all_heard(pb.ReleaseRequest) == []
+
+
+@pytest.mark.parametrize(
+    "refused, met",
+    [
+        (refusal(Reason.REASON_TOKENS_PER_HOUR, limit_value=10), ("tokens_per_hour", 10)),
+        (refusal(Reason.REASON_TOKENS_PER_DAY, limit_value=100), ("tokens_per_day", 100)),
+        (refusal(Reason.REASON_COOLDOWN, limit_value=300_000), ("cooldown", 300)),
+        (refusal(Reason.REASON_COOLDOWN, limit_value=500), ("cooldown", 1)),
+        (refusal(Reason.REASON_CONCURRENT_SESSIONS, limit_value=2), ("concurrent_sessions", 2)),
+        (refusal(Reason.REASON_UNSPECIFIED), ("unknown", 0)),
+    ],
+)
+async def test_a_limit_that_was_met_has_its_value(
+    client: PolicyClient, policy: FakePolicy, refused: pb.Refusal, met: tuple[str, int]
+) -> None:
+    """Callers learn which limit it was and how high it is: tokens, or the cooldown's seconds."""
+    policy.refusal = refused
+    with pytest.raises(RateLimitExceeded) as outcome:
+        async with client.reservation(attempt(), Deadline.after(5)):
+            pytest.fail("it was refused")
+    violation = outcome.value.violation
+    assert (violation.subject, violation.value) == met
 
 
 async def test_a_reused_request_id_is_refused(client: PolicyClient, policy: FakePolicy) -> None:

@@ -104,11 +104,11 @@ def test_foreign_reasons_are_not_ours() -> None:
 
 
 def test_internal_details_stay_inside() -> None:
-    """Stack traces and types that nobody knows are dropped, the rest is shown as JSON."""
+    """Stack traces and what others told us are dropped, the rest is shown as JSON."""
     error = failed(
         Code.RESOURCE_EXHAUSTED,
         details_pb2.DebugInfo(detail="secret"),
-        duration_pb2.Duration(seconds=1),
+        info("QUOTA", "googleapis.com"),
         info("RATE_LIMIT_EXCEEDED", limit="hour"),
         retry(2.25),
     )
@@ -139,6 +139,63 @@ def test_a_decision_is_named_beside_the_request(reason: str) -> None:
     assert "decisionId" not in refusal.of_call(failed(Code.UNAVAILABLE, info("X"))).body("r")
     foreign = failed(Code.INTERNAL, info("X", "googleapis.com", decision_id="d-1"))
     assert "decisionId" not in refusal.of_call(foreign).body("r")
+
+
+def test_details_of_types_that_are_not_known_are_kept() -> None:
+    """A detail that a newer server sends is passed on as it came, in base64."""
+    error = failed(Code.RESOURCE_EXHAUSTED, info("RATE_LIMIT_EXCEEDED"))
+    assert error.status is not None
+    newer = any_pb2.Any(type_url="type.googleapis.com/google.rpc.Newer", value=b"\x08\x01\xff")
+    error.status.details.append(newer)
+    assert refusal.of_call(error).details[1] == {
+        "@type": "type.googleapis.com/google.rpc.Newer",
+        "value": "CAH/",
+    }
+
+
+def test_details_without_json_of_their_own_are_kept() -> None:
+    """So is one that holds something of a type that is not known."""
+    inner = any_pb2.Any(type_url="type.googleapis.com/x.Newer", value=b"\x01")
+    error = failed(
+        Code.INTERNAL,
+        info("INTERNAL"),
+        duration_pb2.Duration(seconds=1),
+        inner,
+        duration_pb2.Duration(seconds=10**18),
+    )
+    shown: Any = refusal.of_call(error).details[1:]
+    assert [each["@type"].rpartition(".")[2] for each in shown] == ["Duration", "Any", "Duration"]
+    assert [each["value"] for each in shown[::2]] == ["1s", "CICAkLu61q3wDQ=="]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [failed(Code.UNKNOWN, duration_pb2.Duration()), failed(Code.UNKNOWN, info("X", "other"))],
+)
+def test_a_status_that_was_not_written_for_callers_has_no_details(
+    status: errors.CallFailedError,
+) -> None:
+    """Without a reason of ours, whatever else is in a status stays inside, known or not."""
+    (only,) = refusal.of_call(status).details
+    assert isinstance(only, dict)
+    assert only["reason"] == "INTERNAL"
+
+
+@pytest.mark.parametrize("limits", [["cooldown"], ["tokens_per_hour", "tokens_per_day"]])
+def test_limits_that_were_met_are_named(limits: list[str]) -> None:
+    """A refusal knows the limits by name, as problem details do."""
+    quota = details_pb2.QuotaFailure(
+        violations=[details_pb2.QuotaFailure.Violation(subject=each) for each in limits]
+    )
+    refused = refusal.of_call(failed(Code.RESOURCE_EXHAUSTED, info("RATE_LIMIT_EXCEEDED"), quota))
+    assert refused.violated == tuple(limits)
+
+
+def test_a_rule_that_was_broken_is_named() -> None:
+    """So is a rule against abuse."""
+    abuse = failed(Code.RESOURCE_EXHAUSTED, info("ABUSE_DETECTED", rule="machine_timing"))
+    assert refusal.of_call(abuse).violated == ("machine_timing",)
+    assert refusal.of_call(failed(Code.INTERNAL, info("INTERNAL"))).violated == ()
 
 
 def test_undecodable_details_are_dropped() -> None:
@@ -181,6 +238,9 @@ def test_retry_after(error: errors.CallFailedError, seconds: int | None) -> None
         (errors.SlowBodyError(), 408, "REQUEST_TIMEOUT"),
         (errors.PayloadTooLargeError(1), 413, "PAYLOAD_TOO_LARGE"),
         (errors.UnsupportedMediaTypeError("x", {}), 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (errors.NotAcceptableError(["a/b"]), 406, "NOT_ACCEPTABLE"),
+        (errors.LargeHeadError(1, 1), 431, "REQUEST_HEADER_FIELDS_TOO_LARGE"),
+        (errors.LargeMetadataError(1, 1), 431, "REQUEST_HEADER_FIELDS_TOO_LARGE"),
     ],
 )
 def test_requests_that_are_none(error: errors.RequestError, status: int, code: str) -> None:

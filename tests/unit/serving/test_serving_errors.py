@@ -106,6 +106,15 @@ def test_a_limit_is_named_in_details() -> None:
     error = errors.QuotaExceeded("Rate limit exceeded", QUOTA, retry_after=2)
     (violation,) = unpacked(error)["QuotaFailure"].violations
     assert (violation.subject, violation.description) == (QUOTA.subject, QUOTA.description)
+    assert (violation.quota_id, violation.quota_value) == ("", 0)
+
+
+def test_a_limit_has_its_value_in_details() -> None:
+    """Who met a limit learns how high it is, where that is known."""
+    quota = errors.QuotaViolation("tokens_per_hour", "10 tokens per hour", 10)
+    error = errors.QuotaExceeded("Rate limit exceeded", quota, retry_after=2)
+    (violation,) = unpacked(error)["QuotaFailure"].violations
+    assert (violation.quota_id, violation.quota_value) == ("tokens_per_hour", 10)
 
 
 @pytest.mark.parametrize(
