@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import refusal
+from gateway import negotiation, problems, refusal
 from gateway.transcoding.errors import CallFailedError, RequestError
 from gateway.transcoding.strict_json import Json
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 COMMON_HEADERS = {
     "Cache-Control": "no-store",
-    "Vary": "Authorization, Origin",
+    "Vary": "Accept, Authorization, Origin",
     "X-Content-Type-Options": "nosniff",
 }
 """What every answer has: some carry secrets, and none is for a cache or another origin."""
@@ -38,6 +38,12 @@ class JsonResponse(Response):
         return json.dumps(
             content, ensure_ascii=False, allow_nan=False, separators=(",", ":")
         ).encode()
+
+
+class ProblemResponse(JsonResponse):
+    """A response whose body is problem details, RFC 9457."""
+
+    media_type = "application/problem+json"
 
 
 class V2Envelope:
@@ -63,16 +69,22 @@ class V2Envelope:
 
 
 def refuse(request: Request, refused: refusal.Refusal) -> Response:
-    """Answer with the one body of all refusals, and the headers that go with it."""
+    """Answer a request with a refusal, and note for the log which it was."""
     request.state.code = refused.code
+    return refusal_response(refused, request.headers, request.state.request_id)
+
+
+def refusal_response(refused: refusal.Refusal, asked: Headers, request_id: str) -> Response:
+    """Return a refusal in the form that the headers `asked` for, with its own headers."""
     headers = dict(refused.headers)
     if refused.retry_after is not None:
         headers["Retry-After"] = str(refused.retry_after)
     if refused.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = _challenge(request.headers, refused.proof_algorithms)
-    return JsonResponse(
-        refused.body(request.state.request_id), status_code=refused.status, headers=headers
-    )
+        headers["WWW-Authenticate"] = _challenge(asked, refused.proof_algorithms)
+    if negotiation.wants_problem(asked):
+        body = problems.problem(refused, request_id)
+        return ProblemResponse(body, status_code=refused.status, headers=headers)
+    return JsonResponse(refused.body(request_id), status_code=refused.status, headers=headers)
 
 
 def _challenge(headers: Headers, proof_algorithms: str) -> str:

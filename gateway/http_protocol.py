@@ -10,9 +10,9 @@ from asyncio import TimerHandle, Transport
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
-from uuid import uuid4
 
 import structlog
+from starlette.datastructures import Headers
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway import refusal, shedding
@@ -181,6 +181,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End a request's body."""
         super().on_message_complete()
+        self.headers = []  # what comes next is not asked by these
         self._in_body = False
         self._stop_reading_timer()
 
@@ -282,8 +283,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_reading_timer()
         self._unset_keepalive_if_required()
         self._refused = refused
-        request_id = uuid4().hex
-        self._farewell = last_answer(refused, request_id, self.server_state.default_headers)
+        asked = Headers(raw=self.headers or [])  # None before the first head
+        self._farewell, request_id = last_answer(refused, asked, self.server_state.default_headers)
         if self._admitted:  # of the others Connections tells once, not for each
             log.info(
                 "not a request", status=refused.status, code=refused.code, request_id=request_id

@@ -3,19 +3,25 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from gateway.envelope import COMMON_HEADERS, JsonResponse
+from starlette.datastructures import Headers
+
+from gateway import forwarding
+from gateway.envelope import COMMON_HEADERS, refusal_response
 from gateway.refusal import Refusal
 
 
 def last_answer(
-    refused: Refusal, request_id: str, default_headers: Iterable[tuple[bytes, bytes]]
-) -> bytes:
-    """Return a refusal as it goes over the wire, the last one on its connection."""
-    response = JsonResponse(refused.body(request_id), status_code=refused.status)
+    refused: Refusal, asked: Headers, default_headers: Iterable[tuple[bytes, bytes]]
+) -> tuple[bytes, str]:
+    """Return a refusal as it goes over the wire, the last one on its connection, and its id.
+
+    `asked` are the headers that were read of what is refused: they have the id and the
+    form of the answer, as those of a request do.
+    """
+    request_id = forwarding.request_id(asked)
+    response = refusal_response(refused, asked, request_id)
     response.headers.update(COMMON_HEADERS)
     response.headers["X-Request-Id"] = request_id
-    if refused.retry_after is not None:
-        response.headers["Retry-After"] = str(refused.retry_after)
     response.headers["Connection"] = "close"
     status = HTTPStatus(refused.status)
     lines = (
@@ -27,4 +33,4 @@ def last_answer(
         b"\r\n",
         bytes(response.body),
     )
-    return b"".join(lines)
+    return b"".join(lines), request_id

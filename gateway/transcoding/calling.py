@@ -11,7 +11,7 @@ from google.rpc import status_pb2
 from gateway.transcoding.errors import CallFailedError
 from gateway.transcoding.rules import Binding
 
-Metadata: TypeAlias = tuple[tuple[str, str], ...]
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 _STATUS_KEY = "grpc-status-details-bin"
 

@@ -139,7 +139,7 @@ async def test_every_answer_has_the_headers(
     assert answer.status == status
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Vary"] == "Authorization, Origin"
+    assert answer.headers["Vary"] == "Accept, Authorization, Origin"
     assert answer.headers["X-Request-Id"]
     assert "Server" not in answer.headers
     if answer.body is not None:

@@ -20,7 +20,7 @@ def check(answer: RawAnswer | None, status: int) -> None:
     assert answer is not None
     assert answer.status == status, answer
     assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["vary"] == "Authorization, Origin"
+    assert answer.headers["vary"] == "Accept, Authorization, Origin"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-request-id"]
     assert "server" not in answer.headers
