@@ -1,9 +1,10 @@
 """The gateway as an ASGI application, put together from its parts."""
 
 import grpc
+from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from gateway import forwarding
+from gateway import forwarding, negotiation
 from gateway.client_metadata import ClientMetadata
 from gateway.envelope import V2Envelope
 from gateway.observing import Observed
@@ -11,7 +12,7 @@ from gateway.settings import GatewaySettings
 from gateway.shedding import SheddingCaller
 from gateway.tracing import TracedCaller
 from gateway.transcoding.asgi import Transcoder
-from gateway.transcoding.calling import UnaryCaller
+from gateway.transcoding.calling import Metadata, UnaryCaller
 from gateway.transcoding.router import make_router
 from tokenservice.v1 import tokenservice_pb2
 
@@ -25,11 +26,17 @@ def make_app(settings: GatewaySettings, channel: grpc.aio.Channel) -> ASGIApp:
     router = make_router([_SERVICE])
     call = TracedCaller(UnaryCaller(channel, timeout=settings.rpc_timeout_ms / 1000), _UNTRACED)
     client = ClientMetadata(settings.proxies)
+    baggage_keys = frozenset(settings.baggage_keys)
+
+    def metadata(request: Request) -> Metadata:
+        negotiation.ensure_acceptable(request.headers)
+        return forwarding.metadata(request, baggage_keys) + client(request)
+
     transcoder = Transcoder(
         router,
         SheddingCaller(call, settings.max_concurrent_requests, exempt=_HEALTH),
         V2Envelope(),
-        metadata=lambda request: forwarding.metadata(request) + client(request),
+        metadata=metadata,
         prepare=forwarding.idempotency_key,
         max_body_bytes=settings.max_body_bytes,
         body_timeout=settings.body_timeout_ms / 1000,

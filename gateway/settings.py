@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import field_validator, model_validator
 
+from gateway import baggage
 from serving import plaintext
 from serving.addresses import Networks
 from serving.certificates import CertificateFiles, certificate_files
@@ -52,11 +53,21 @@ class GatewaySettings(Settings):
     """Of calls to tokenservice: one connection carries them all, and no more."""
     trusted_proxies: CommaList = variable("GATEWAY_TRUSTED_PROXIES", ())
     """Whose word on a client's address is believed: addresses and networks."""
+    baggage_keys: CommaList = variable("GATEWAY_BAGGAGE_KEYS", ())
+    """Which members of a caller's `baggage` go on to tokenservice."""
 
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Networks(value)
+        return value
+
+    @field_validator("baggage_keys")
+    @classmethod
+    def _tokens(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for key in value:
+            if not baggage.KEY.fullmatch(key):
+                raise ValueError("is a list of keys as W3C Baggage has them")
         return value
 
     @model_validator(mode="after")

@@ -35,7 +35,15 @@ RESERVED = (
     "content-type",
     "content-length",
     "user-agent",
-    "anything-bin",
+    "authorization-bin",
+    "x-client-address-bin",
+    "x_client_address",
+    "cookie",
+    "x-forwarded-for",
+    "x-real-ip",
+    "forwarded",
+    "x-goog-api-key",
+    "b3",
     "live-token-secret",
 )
 MARK = "smuggled"
