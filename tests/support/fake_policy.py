@@ -45,6 +45,8 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
         self.lost: Counter[str] = Counter()
         """How many of a method's next answers are lost on the way."""
         self.heard: list[Any] = []
+        self.metadata_keys: set[str] = set()
+        """What all requests together had for metadata."""
         self._decisions = 0
 
     def all_heard(self, kind: type[T]) -> list[T]:
@@ -116,6 +118,7 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
 
     async def _send(self, request: Any, answer: T, context: Context) -> T:
         self.heard.append(request)
+        self.metadata_keys |= {str(key) for key, _ in context.invocation_metadata() or ()}
         if self.held is not None:
             await self.held.wait()
         method = type(request).__name__.removesuffix("Request")
