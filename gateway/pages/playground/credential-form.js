@@ -1,0 +1,77 @@
+/** Who asks. The credential is in its field, and in requests to the gateway, and nowhere else. */
+
+import { Refused } from "./api.js";
+import { announce, find } from "./elements.js";
+
+/**
+ * @import {Api} from "./api.js"
+ * @import {Config, Usage} from "../live-token-client/index.js"
+ */
+
+const API_KEY_PREFIX = "ltk_";
+
+/** The field for the credential. */
+export class CredentialForm {
+  #text = find("credential", HTMLInputElement);
+  #bearer = find("kind-bearer", HTMLInputElement);
+  #apiKey = find("kind-api-key", HTMLInputElement);
+  #status = find("credential-status", HTMLElement);
+  #turn = 0;
+
+  /**
+   * @param {Api} api
+   * @param {object} then
+   * @param {() => void} then.changed the credential is another one
+   * @param {(config: Config, usage: Usage) => void} then.known it was accepted
+   */
+  constructor(api, { changed, known }) {
+    this.api = api;
+    this.changed = changed;
+    this.known = known;
+    this.#text.addEventListener("input", () => this.#guessKind());
+    // Not while it is typed: each wrong credential counts against the visitor's address.
+    for (const input of [this.#text, this.#bearer, this.#apiKey]) {
+      input.addEventListener("change", () => this.#introduce());
+    }
+  }
+
+  forget() {
+    this.#text.value = "";
+    this.#bearer.checked = true;
+    void this.#introduce();
+  }
+
+  #guessKind() {
+    if (this.#text.value.trim().startsWith(API_KEY_PREFIX)) this.#apiKey.checked = true;
+  }
+
+  async #introduce() {
+    const turn = ++this.#turn;
+    const kind = this.#apiKey.checked ? "api-key" : "bearer";
+    this.api.credential = { kind, text: this.#text.value };
+    this.changed();
+    this.#say("");
+    if (!this.#text.value.trim()) return;
+    try {
+      const config = await this.api.config();
+      const usage = await this.api.usage();
+      if (turn !== this.#turn) return; // there is another one by now
+      this.known(config, usage);
+      this.#say("Accepted.");
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (turn === this.#turn) this.#say(error.message, true);
+    }
+  }
+
+  /**
+   * @param {string} sentence
+   * @param {boolean} [wrong]
+   */
+  #say(sentence, wrong = false) {
+    this.#status.textContent = sentence;
+    this.#status.classList.toggle("wrong", wrong);
+    this.#text.setAttribute("aria-invalid", String(wrong));
+    if (sentence) announce(sentence);
+  }
+}

@@ -1,0 +1,287 @@
+/** A talk with the model over a token: the controls, and what the socket says of it. */
+
+import { Conversation } from "./conversation.js";
+import { now } from "./clock.js";
+import { asClock, countDown } from "./countdown.js";
+import { announce, facts, find, make, switchOff, whenPressed } from "./elements.js";
+import { EventLog } from "./event-log.js";
+import { LiveListener, LiveSocket, liveAddress, setupOf } from "./live-socket.js";
+import { Microphone, RATE, whyNone } from "./microphone.js";
+import { fromBase64, toBase64 } from "./pcm.js";
+import { showClosing } from "./refusal.js";
+import { Speaker, rateOf } from "./speaker.js";
+
+/**
+ * @import {LiveToken} from "../live-token-client/index.js"
+ * @import {Closing, Message, ServerMessage} from "./types.js"
+ */
+
+const BYTES_PER_SAMPLE = 2;
+
+/** The part of the page where one talks. */
+export class Talk extends LiveListener {
+  /** @type {LiveToken | undefined} */
+  #token;
+  /** @type {LiveSocket | undefined} */
+  #socket;
+  #setUp = false;
+  #handle = "";
+  #tokensUsed = "";
+  #heardBytes = 0;
+  #hearing = false;
+  #stopGoAway = () => {};
+
+  #log = new EventLog(find("events", HTMLElement));
+  #conversation = new Conversation(find("turns", HTMLElement));
+  #connect = find("connect", HTMLButtonElement);
+  #resume = find("resume", HTMLButtonElement);
+  #composer = find("composer", HTMLFormElement);
+  #words = find("words", HTMLInputElement);
+  #talk = find("talk", HTMLButtonElement);
+  #silence = find("silence", HTMLButtonElement);
+  #closing = find("closing", HTMLElement);
+  #speaker = new Speaker((playing) => {
+    this.#silence.hidden = !playing;
+  });
+  #microphone = new Microphone((pcm) => this.#hear(pcm));
+
+  /** @param {string} liveUrl */
+  constructor(liveUrl) {
+    super();
+    this.liveUrl = liveUrl;
+    find("live-url", HTMLElement).textContent = liveUrl;
+    whenPressed(this.#connect, () => (this.#socket ? this.#socket.close() : this.#open()));
+    whenPressed(this.#resume, () => {
+      this.#connect.focus();
+      this.#open(this.#handle);
+    });
+    whenPressed(this.#talk, () => (this.#hearing ? this.#stopHearing() : this.#startHearing()));
+    whenPressed(this.#silence, () => {
+      this.#speaker.stop();
+      this.#words.focus();
+    });
+    whenPressed(find("clear-events", HTMLButtonElement), () => this.#log.clear());
+    this.#composer.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#say();
+    });
+    const none = whyNone();
+    switchOff(this.#talk, none !== "");
+    find("why-no-microphone", HTMLElement).textContent = none;
+    this.#show();
+  }
+
+  /**
+   * Takes a new token to talk with; the talk under way has its own, and goes on.
+   *
+   * @param {LiveToken} token
+   */
+  take(token) {
+    this.#token = token;
+    if (!this.#socket) this.#handle = "";
+    this.#show();
+  }
+
+  /** Hangs up, and forgets the token and all that was said. */
+  forget() {
+    this.#socket?.close();
+    this.#token = undefined;
+    this.#handle = this.#tokensUsed = "";
+    this.#words.value = "";
+    this.#conversation.clear();
+    this.#log.clear();
+    this.#closing.replaceChildren();
+    this.#show();
+  }
+
+  /** @param {string} [handle] of the session to resume */
+  #open(handle) {
+    const token = this.#token;
+    if (!token) return;
+    this.#speaker.prepare();
+    this.#setUp = false;
+    this.#closing.replaceChildren();
+    const address = (/** @type {string} */ secret) => liveAddress(this.liveUrl, token.apiVersion, secret);
+    this.#log.note("connecting", { to: address("…") });
+    this.#socket = new LiveSocket(address(token.value), setupOf(token.constraints, handle), this);
+    this.#show();
+  }
+
+  /** @override */
+  opened() {
+    this.#log.note("open");
+    this.#show();
+  }
+
+  /**
+   * @override
+   * @param {Message} message
+   */
+  sent(message) {
+    this.#log.add("sent", message);
+  }
+
+  /**
+   * @override
+   * @param {number} bytes
+   */
+  garbled(bytes) {
+    this.#log.note("not JSON", { bytes }, "received");
+  }
+
+  /**
+   * @override
+   * @param {ServerMessage} message
+   */
+  received(message) {
+    this.#log.add("received", message);
+    const { serverContent, goAway, sessionResumptionUpdate: resumption, usageMetadata } = message;
+    if (message.setupComplete) this.#begin();
+    if (serverContent) this.#content(serverContent);
+    if (resumption?.resumable && resumption.newHandle) this.#handle = resumption.newHandle;
+    if (usageMetadata) {
+      const { promptTokenCount = 0, responseTokenCount = 0 } = usageMetadata;
+      this.#tokensUsed = `${promptTokenCount} in, ${responseTokenCount} out`;
+    }
+    if (goAway) this.#warn(parseFloat(goAway.timeLeft ?? "0"));
+    if (resumption || usageMetadata) this.#showFacts();
+  }
+
+  /**
+   * @override
+   * @param {Closing} closing
+   */
+  closed(closing) {
+    const { code, reason, ours } = closing;
+    this.#log.note("close", { code, reason, by: ours ? "this page" : "the service" });
+    this.#socket = undefined;
+    this.#stopGoAway();
+    this.#speaker.stop();
+    this.#conversation.over();
+    if (this.#hearing) void this.#stopHearing();
+    if (!ours && this.#token) showClosing(this.#closing, closing, !this.#setUp);
+    announce(ours ? "Disconnected." : `Closed with ${code}: ${reason || "no reason given"}`);
+    if (this.#composer.contains(document.activeElement)) this.#connect.focus();
+    this.#show();
+  }
+
+  #begin() {
+    this.#setUp = true;
+    this.#token?.markUsed();
+    announce("Connected.");
+    this.#show();
+    if (document.activeElement === this.#connect) this.#words.focus();
+  }
+
+  /** @param {NonNullable<ServerMessage["serverContent"]>} content */
+  #content(content) {
+    const { modelTurn, inputTranscription, outputTranscription } = content;
+    if (inputTranscription?.text) this.#conversation.heard(inputTranscription.text);
+    for (const { text, inlineData, thought } of modelTurn?.parts ?? []) {
+      if (text && !thought) this.#conversation.answered(text);
+      if (inlineData?.mimeType.startsWith("audio/pcm")) {
+        const rate = rateOf(inlineData.mimeType);
+        const pcm = fromBase64(inlineData.data);
+        this.#speaker.play(pcm, rate);
+        this.#conversation.sounded(pcm.length / BYTES_PER_SAMPLE / rate);
+      }
+    }
+    if (outputTranscription?.text) this.#conversation.answered(outputTranscription.text);
+    if (content.interrupted) {
+      this.#speaker.stop();
+      this.#conversation.over("interrupted");
+    }
+    if (content.turnComplete) {
+      const said = this.#conversation.over();
+      if (said) announce(`The model: ${said}`);
+    }
+  }
+
+  #say() {
+    const text = this.#words.value.trim();
+    if (!text || !this.#socket) return;
+    this.#conversation.wrote(text);
+    this.#socket.say(text);
+    this.#words.value = "";
+  }
+
+  async #startHearing() {
+    this.#hearing = true;
+    this.#heardBytes = 0;
+    try {
+      await this.#microphone.start();
+    } catch (error) {
+      this.#hearing = false;
+      const why = error instanceof DOMException ? error.name : "it does not work here";
+      find("why-no-microphone", HTMLElement).textContent = `No microphone: ${why}.`;
+      announce(`No microphone: ${why}.`);
+      return;
+    }
+    find("why-no-microphone", HTMLElement).textContent = "";
+    if (!this.#socket) return void this.#stopHearing(); // closed while permission was asked for
+    this.#conversation.speaks();
+    this.#show();
+  }
+
+  async #stopHearing() {
+    await this.#microphone.stop();
+    this.#hearing = false;
+    this.#conversation.spoke(this.#heardBytes / BYTES_PER_SAMPLE / RATE);
+    this.#socket?.endOfSound();
+    this.#show();
+  }
+
+  /** @param {Uint8Array} pcm */
+  #hear(pcm) {
+    this.#heardBytes += pcm.length;
+    this.#socket?.hear(toBase64(pcm), RATE);
+  }
+
+  /** @param {number} seconds until the service ends the connection */
+  #warn(seconds) {
+    const notice = find("go-away", HTMLElement);
+    this.#stopGoAway();
+    announce(`The service ends this connection in ${Math.round(seconds)} seconds.`);
+    const stop = countDown(now() + seconds * 1000, (left) => {
+      notice.textContent = `The service ends this connection in ${asClock(left)}.`;
+    });
+    this.#stopGoAway = () => {
+      stop();
+      notice.textContent = "";
+    };
+  }
+
+  #show() {
+    const open = this.#socket?.open === true && this.#setUp;
+    const label = this.#socket ? "Disconnect" : this.#token?.used ? "Try this token again" : "Connect";
+    this.#connect.textContent = label;
+    this.#connect.classList.toggle("primary", !this.#socket && this.#token?.used === false);
+    switchOff(this.#connect, !this.#token && !this.#socket);
+    this.#resume.hidden = !this.#token || !this.#handle || this.#socket !== undefined;
+    this.#composer.hidden = !open;
+    this.#talk.textContent = this.#hearing ? "Stop speaking" : "Speak";
+    this.#talk.classList.toggle("on", this.#hearing);
+    const state = find("state", HTMLElement);
+    state.textContent = this.#state(open);
+    state.classList.toggle("on", open);
+    this.#showFacts();
+  }
+
+  /** @param {boolean} open */
+  #state(open) {
+    if (open) return "Connected";
+    if (this.#socket) return this.#socket.open ? "Setting up…" : "Connecting…";
+    if (!this.#token) return "No token yet";
+    return this.#token.used ? "Closed" : "Ready";
+  }
+
+  #showFacts() {
+    const handle = this.#handle && make("code", {}, `${this.#handle.slice(0, 12)}…`);
+    find("session-facts", HTMLElement).replaceChildren(
+      facts([
+        ["Model's tokens", this.#tokensUsed],
+        ["Resumption handle", handle],
+      ]),
+    );
+  }
+}
