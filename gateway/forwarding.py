@@ -16,8 +16,8 @@ from gateway.transcoding.errors import InvalidRequestError
 from gateway.transcoding.receiving import single
 
 MAX_METADATA_BYTES = 12 * 1024
-"""What all forwarded values may have together: a token of 8 KiB, and a proof of possession.
-Tokenservice takes 16 KiB, with all names and what the gateway and the caller add."""
+"""What all that goes on may have together: a token of 8 KiB, and a proof of possession.
+Tokenservice takes 16 KiB, with names and what the gateway and gRPC add: 32 bytes an entry."""
 
 # From the HTTP header to the metadata key; grpc-gateway gave the last its name.
 _FORWARDED = {
@@ -53,10 +53,14 @@ def metadata(request: Request, baggage_keys: frozenset[str] = frozenset()) -> Me
         if room < 0:
             raise InvalidRequestError("is too long", field=header)
         entries.append((key, value))
-    entries += grpc_metadata.from_headers(request.headers)
-    if members := baggage.taken(request.headers, baggage_keys):
+    own = grpc_metadata.from_headers(request.headers)
+    room -= grpc_metadata.size(own)
+    if room < 0:
+        raise InvalidRequestError(f"The headers that go on are over {MAX_METADATA_BYTES} bytes.")
+    members = baggage.taken(request.headers, baggage_keys)
+    if 0 < len(members) <= room:
         entries.append((baggage.NAME, members))
-    return tuple(entries)
+    return (*entries, *own)
 
 
 def request_id(headers: Headers) -> str:

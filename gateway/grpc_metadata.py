@@ -12,8 +12,9 @@ writes one it is ignored, as any other header that has no meaning here.
 
 import base64
 import binascii
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from starlette.datastructures import Headers
 
@@ -98,19 +99,24 @@ def from_headers(headers: Headers) -> Metadata:
     that metadata cannot have, and LargeMetadataError above MAX_ENTRIES or MAX_BYTES.
     """
     entries: list[tuple[str, str | bytes]] = []
-    room = MAX_BYTES
     for header, value in headers.items():
         if not header.startswith(_PREFIX):
             continue
         name = header.removeprefix(_PREFIX)
         if is_reserved(name):
             continue
-        entry = (name, _value(header, name, value))
-        room -= len(name) + len(value)
-        if room < 0 or len(entries) >= MAX_ENTRIES:
-            raise LargeMetadataError(MAX_ENTRIES, MAX_BYTES)
-        entries.append(entry)
+        entries.append((name, _value(header, name, value)))
+    if len(entries) > MAX_ENTRIES or size(entries) > MAX_BYTES:
+        raise LargeMetadataError(MAX_ENTRIES, MAX_BYTES)
     return tuple(entries)
+
+
+def size(entries: Iterable[tuple[str, str | bytes]]) -> int:
+    """Return how many bytes entries have: names, and values as gRPC sends them."""
+    return sum(
+        len(name) + (math.ceil(len(value) * 4 / 3) if isinstance(value, bytes) else len(value))
+        for name, value in entries
+    )
 
 
 def to_headers(asked: Headers, initial: Metadata, trailing: Metadata) -> list[tuple[str, str]]:

@@ -19,7 +19,9 @@ from gateway.app import make_app
 from gateway.settings import GatewaySettings
 from serving import errors
 from serving.channel import open_channel
+from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
+from serving.server import grpc_server
 from tokenservice.v1 import tokenservice_pb2 as pb, tokenservice_pb2_grpc as pb_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -173,15 +175,20 @@ Launch = Callable[..., AbstractAsyncContextManager[Gateway]]
 
 @asynccontextmanager
 async def serve_tokens(service: FakeTokenService, path: Path) -> AsyncIterator[None]:
-    """Serve `service` on a Unix socket, with the interceptor that the real one has."""
-    server = grpc.aio.server(interceptors=[RequestInterceptor()])
-    pb_grpc.add_TokenServiceServicer_to_server(service, server)
-    server.add_insecure_port(f"unix:{path}")
-    await server.start()
-    try:
+    """Serve `service` on a Unix socket, with the interceptor and the limits of the real one."""
+
+    def add(server: grpc.aio.Server) -> None:
+        pb_grpc.add_TokenServiceServicer_to_server(service, server)
+
+    async with grpc_server(
+        [f"unix:{path}"],
+        add,
+        health=HealthBoard([]),
+        services=[],
+        interceptors=[RequestInterceptor()],
+        grace=0,
+    ):
         yield
-    finally:
-        await server.stop(grace=None)
 
 
 @asynccontextmanager

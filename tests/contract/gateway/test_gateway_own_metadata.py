@@ -108,6 +108,33 @@ async def test_quotes_that_are_no_string_are_400(gateway: Any, header: str) -> N
     assert gateway.service.requests == []
 
 
+async def test_all_that_may_go_on_arrives(launch: Any) -> None:
+    """With as much of everything as is taken, the service has room for it."""
+    lines = [
+        "X-API-Key: " + "k" * 8_192,
+        "User-Agent: " + "a" * 64,
+        *(f"Grpc-Metadata-{n:04}-bin: {'A' * 116}" for n in range(16)),
+        "DPoP: " + "p" * (12 * 1024 - 13 - 8_192 - 64 - 16 * 124),
+        "X-Request-Id: " + "r" * 128,
+        f"traceparent: 00-{'a' * 32}-{'b' * 16}-01",
+        "tracestate: a=" + "x" * 510,
+        *(f"{name}: x" for name in ("Accept", "Accept-Language", "Origin", "X-Forwarded-For")),
+        *(f"{name}: x" for name in ("Forwarded", "X-Real-IP", "True-Client-IP", "X-Client-IP")),
+    ]
+    async with launch(max_head_bytes=65_536, baggage_keys=("tenant",)) as gateway:
+        assert (await answered(gateway, AUTH, *lines)).status == 200
+        assert len(gateway.service.metadata["grpcgateway-user-agent"]) == 64
+        assert gateway.service.metadata["0015-bin"] == str(bytes(87))
+        assert (await answered(gateway, AUTH, *lines, "baggage: tenant=a")).status == 200
+        assert "baggage" not in gateway.service.metadata_keys  # for which there is no room left
+        answer = await answered(gateway, AUTH, *lines, "Grpc-Metadata-X: y")
+        assert (answer.status, answer.body["code"]) == (431, "REQUEST_HEADER_FIELDS_TOO_LARGE")
+        lines[3] = lines[3] + "AAAA"
+        answer = await answered(gateway, AUTH, *lines)
+        assert (answer.status, answer.body["code"]) == (400, "INVALID_ARGUMENT")
+        assert "12288 bytes" in answer.body["error"]
+
+
 MINE = "X-Request-Id: order-7"
 
 
