@@ -103,7 +103,8 @@ export class Requests {
         headers,
         signal,
         ...(body === undefined ? {} : { body }),
-        cache: "no-store",
+        // No `cache`: answers say no-store themselves, and Chromium's cache of preflights
+        // is off for a request that says it.
         credentials: "omit", // the credential is a header
         redirect: "error", // and goes nowhere else
       });
