@@ -222,14 +222,18 @@ async def eventually(holds: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def live_token(
-    directory: Path, rules: Mapping[str, Any] | None = None, **variables: str
+    directory: Path,
+    rules: Mapping[str, Any] | None = None,
+    *,
+    clock: StillClock | None = None,
+    **variables: str,
 ) -> AsyncIterator[Chain]:
     """Run the chain on free ports, its sockets and files in `directory`.
 
     `rules` is the content of the policy file, if there shall be one; `variables`
     are what an operator sets.
     """
-    clock = StillClock()
+    clock = clock or StillClock()
     sockets = {name: f"unix:{directory}/{name}" for name in ("p", "t")}
     if rules is not None:
         file = directory / "policy.yaml"

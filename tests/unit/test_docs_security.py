@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
+from named_tests import ROOT, exists, named
 
-ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 THREATS = re.split(r"^## Threats$", DOCUMENT, flags=re.MULTILINE)[1]
 ROWS = [
@@ -16,19 +14,6 @@ ROWS = [
     for line in THREATS.splitlines()
     if line.startswith("|") and not line.startswith(("| Attack ", "|---"))
 ]
-TESTS = ROOT / "tests"
-
-
-def functions_of(file: Path) -> set[str]:
-    """Return the names of the functions of a file, those in classes included."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.walk(tree) if isinstance(node, functions)}
-
-
-def named(row: list[str]) -> list[tuple[str, str]]:
-    """Return the tests that a row names: file and function."""
-    return re.findall(r"`(test_\w+\.py)::(test_\w+)`", row[-1])
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0][:60] for row in ROWS])
@@ -36,12 +21,11 @@ def test_each_threat_has_a_test_that_exists(row: list[str]) -> None:
     """Or a reason; and names nothing that is gone."""
     assert len(row) == 3, "attack, control, test"
     assert all(row[:2])
-    tests = named(row)
+    tests = named(row[-1])
     assert tests or "*Left*" in row[1]
     assert len(re.findall(r"`[^`]+`", row[-1])) == len(tests), "a name that is none"
-    for file, function in tests:
-        (path,) = TESTS.rglob(file)
-        assert function in functions_of(path), f"{file} has no {function}"
+    for name in tests:
+        assert exists(name), name
 
 
 def test_each_threat_stands_once() -> None:

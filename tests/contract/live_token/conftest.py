@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,21 +13,39 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from identity_rows import StillClock
+
 
 class Launch(Protocol):
     """Starts a chain that ends with the test."""
 
-    async def __call__(self, rules: Mapping[str, Any] | None = None, **variables: str) -> Chain:
+    async def __call__(
+        self,
+        rules: Mapping[str, Any] | None = None,
+        *,
+        clock: StillClock | None = None,
+        **variables: str,
+    ) -> Chain:
         """Start one, with what an operator sets."""
 
 
 @pytest.fixture
 async def launch(tmp_path: Path) -> AsyncIterator[Launch]:
-    """Return what starts a chain."""
+    """Return what starts a chain, each in a directory of its own."""
+    numbers = itertools.count()
     async with AsyncExitStack() as stack:
 
-        async def launch(rules: Mapping[str, Any] | None = None, **variables: str) -> Chain:
-            return await stack.enter_async_context(live_token(tmp_path, rules, **variables))
+        async def launch(
+            rules: Mapping[str, Any] | None = None,
+            *,
+            clock: StillClock | None = None,
+            **variables: str,
+        ) -> Chain:
+            directory = tmp_path / str(next(numbers))
+            directory.mkdir()
+            return await stack.enter_async_context(
+                live_token(directory, rules, clock=clock, **variables)
+            )
 
         yield launch
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from identity_rows import StillClock
 from live_token import DAY, HOUR, MINUTE, eventually
 
 if TYPE_CHECKING:
     from client import Answer
     from live_token import Chain
+    from servers import ValkeyServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::google.genai.errors.ExperimentalWarning")
 
@@ -170,3 +173,26 @@ async def test_requests_at_once_never_get_more(launch: Any, cooldown: str, issue
     assert sorted(answer.status for answer in answers) == [200] * issued + [429] * (40 - issued)
     assert chain.minted == issued
     assert (await chain.usage())["tokensLastDay"] == issued
+
+
+@pytest.mark.parametrize("cooldown, issued", [("5", 1), ("0", 10)])
+async def test_nor_through_several_replicas(
+    launch: Any, server: ValkeyServer, cooldown: str, issued: int
+) -> None:
+    """Three chains with one store: together they issue as many as one would."""
+    now = StillClock(round(time.time() * 1000))  # the store has a clock of its own
+    replicas = [
+        await launch(
+            clock=now,
+            LIVE_API_COOLDOWN_PERIOD_MINUTES=cooldown,
+            POLICY_STORE_URL=server.url,
+            POLICY_STORE_PREFIX=f"contract-{cooldown}",
+            POLICY_STORE_TIMEOUT_MS="5000",
+            POLICY_HASH_KEY="shared" * 6,
+        )
+        for _ in range(3)
+    ]
+    answers = await asyncio.gather(*(chain.mint() for chain in replicas * 13))
+    assert sorted(answer.status for answer in answers) == [200] * issued + [429] * (39 - issued)
+    assert sum(chain.minted for chain in replicas) == issued
+    assert (await replicas[0].usage())["tokensLastDay"] == issued
