@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import http_sf
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from http_sf.types import ParamsType
@@ -45,6 +46,17 @@ class ServiceLimit:
     name: str
     remaining: int
     reset: int | None = None
+
+
+def usage_in(response: Message) -> pb.Usage | None:
+    """Return the caller's usage that a response tells, None if it tells none."""
+    match response:
+        case pb.CreateTokenResponse():
+            return response.usage
+        case pb.GetUsageResponse():
+            return response.data
+        case _:
+            return None
 
 
 def of_usage(usage: pb.Usage, now: float) -> dict[str, str]:

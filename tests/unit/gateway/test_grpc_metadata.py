@@ -1,6 +1,8 @@
 """Metadata as headers, both ways: what has a meaning is nobody's to set."""
 
 import base64
+import inspect
+import re
 import string
 from collections.abc import Callable
 
@@ -11,6 +13,7 @@ from starlette.datastructures import Headers
 from gateway import grpc_metadata
 from gateway.transcoding.calling import Metadata
 from gateway.transcoding.errors import InvalidRequestError, LargeMetadataError, RequestError
+from tokenservice import calls, client_info
 
 NAMES = sorted(grpc_metadata.RESERVED | {p + "x" for p in grpc_metadata.RESERVED_PREFIXES})
 NOT_RESERVED = ["x-tenant", "a", "build.number", "x_y", "1", "x-api-keys", "hosts", "data-bin"]
@@ -50,6 +53,14 @@ def test_order_and_repeats_are_kept() -> None:
 def test_reserved_names_are_ignored(name: str, form: Callable[[str], str]) -> None:
     """In no spelling does a caller set what somebody believes."""
     assert metadata(form(name), "AAAA") == ()
+
+
+def test_all_that_tokenservice_reads_is_reserved() -> None:
+    """What it takes from metadata, it takes from the gateway's word: no caller may write it."""
+    read = set(re.findall(r'_values\(metadata, "([^"]+)"\)', inspect.getsource(calls)))
+    assert read >= {"authorization", "x-api-key", "dpop", "x-request-id"}
+    for name in read | {client_info.ADDRESS_KEY, client_info.HEADERS_KEY}:
+        assert metadata(name) == ()
 
 
 @pytest.mark.parametrize(
