@@ -4,7 +4,7 @@ import grpc
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from gateway import forwarding, negotiation
+from gateway import deadlines, forwarding, negotiation
 from gateway.client_metadata import ClientMetadata
 from gateway.envelope import V2Envelope
 from gateway.observing import Observed
@@ -12,8 +12,9 @@ from gateway.settings import GatewaySettings
 from gateway.shedding import SheddingCaller
 from gateway.tracing import TracedCaller
 from gateway.transcoding.asgi import Transcoder
-from gateway.transcoding.calling import Metadata, UnaryCaller
+from gateway.transcoding.calling import ChannelCaller, Metadata
 from gateway.transcoding.router import make_router
+from serving.clock import Clock, steady_clock
 from tokenservice.v1 import tokenservice_pb2
 
 _SERVICE = tokenservice_pb2.DESCRIPTOR.services_by_name["TokenService"]
@@ -21,10 +22,15 @@ _HEALTH = frozenset({_SERVICE.methods_by_name["GetHealth"].full_name})
 _UNTRACED = _HEALTH
 
 
-def make_app(settings: GatewaySettings, channel: grpc.aio.Channel) -> ASGIApp:
-    """Return the application that serves TokenService, reached by `channel`, over HTTP."""
+def make_app(
+    settings: GatewaySettings, channel: grpc.aio.Channel, clock: Clock | None = None
+) -> ASGIApp:
+    """Return the application that serves TokenService, reached by `channel`, over HTTP.
+
+    By `clock`, the wall's by default, callers are told how long they must wait.
+    """
     router = make_router([_SERVICE])
-    call = TracedCaller(UnaryCaller(channel, timeout=settings.rpc_timeout_ms / 1000), _UNTRACED)
+    call = TracedCaller(ChannelCaller(channel, timeout=settings.rpc_timeout_ms / 1000), _UNTRACED)
     client = ClientMetadata(settings.proxies)
     baggage_keys = frozenset(settings.baggage_keys)
 
@@ -35,8 +41,9 @@ def make_app(settings: GatewaySettings, channel: grpc.aio.Channel) -> ASGIApp:
     transcoder = Transcoder(
         router,
         SheddingCaller(call, settings.max_concurrent_requests, exempt=_HEALTH),
-        V2Envelope(),
+        V2Envelope(clock or steady_clock()),
         metadata=metadata,
+        timeout=lambda request: deadlines.timeout(request.headers),
         prepare=forwarding.idempotency_key,
         max_body_bytes=settings.max_body_bytes,
         body_timeout=settings.body_timeout_ms / 1000,

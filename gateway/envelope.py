@@ -10,9 +10,11 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import negotiation, problems, refusal
+from gateway import grpc_metadata, negotiation, problems, rate_limits, refusal
+from gateway.transcoding.calling import Reply
 from gateway.transcoding.errors import CallFailedError, RequestError
 from gateway.transcoding.strict_json import Json
+from serving.clock import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +51,18 @@ class ProblemResponse(JsonResponse):
 class V2Envelope:
     """`success` beside the fields of a response; one body for every refusal."""
 
-    def success(self, request: Request, tree: Json) -> Response:
-        """Answer with the fields of a response object."""
+    def __init__(self, clock: Clock) -> None:
+        """Tell by `clock` how long callers must wait."""
+        self._clock = clock
+
+    def success(self, request: Request, tree: Json, reply: Reply) -> Response:
+        """Answer with the fields of a response object, and with what is left of the quota."""
         request.state.code = "OK"
         fields = tree if isinstance(tree, dict) else {"data": tree}
-        return JsonResponse({"success": True, **fields})
+        usage = rate_limits.usage_in(reply.message)
+        headers = rate_limits.of_usage(usage, self._clock() / 1000) if usage else {}
+        answer = JsonResponse({"success": True, **fields}, headers=headers)
+        return _with_metadata(answer, request, reply)
 
     def refusal(self, request: Request, error: RequestError) -> Response:
         """Answer a request that is none of this API."""
@@ -65,7 +74,7 @@ class V2Envelope:
             log.warning(
                 "rpc failed", grpc_code=error.code.name, request_id=request.state.request_id
             )
-        return refuse(request, refusal.of_call(error))
+        return _with_metadata(refuse(request, refusal.of_call(error)), request, error)
 
 
 def refuse(request: Request, refused: refusal.Refusal) -> Response:
@@ -85,6 +94,14 @@ def refusal_response(refused: refusal.Refusal, asked: Headers, request_id: str) 
         body = problems.problem(refused, request_id)
         return ProblemResponse(body, status_code=refused.status, headers=headers)
     return JsonResponse(refused.body(request_id), status_code=refused.status, headers=headers)
+
+
+def _with_metadata(answer: Response, request: Request, ended: Reply | CallFailedError) -> Response:
+    for name, value in grpc_metadata.to_headers(
+        request.headers, ended.initial_metadata, ended.trailing_metadata
+    ):
+        answer.headers.append(name, value)
+    return answer
 
 
 def _challenge(headers: Headers, proof_algorithms: str) -> str:

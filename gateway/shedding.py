@@ -4,11 +4,14 @@ What counts is RPCs, not requests: a client that is slow to send its body or to
 take its answer holds a connection, and no place that others wait for.
 """
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
 import grpc
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
-from gateway.transcoding.calling import Caller, Metadata
+from gateway.transcoding.calling import Caller, CallOptions, Reply, ReplyStream
 from gateway.transcoding.errors import CallFailedError
 from gateway.transcoding.rules import Binding
 from serving import rendering
@@ -24,15 +27,30 @@ class SheddingCaller:
         self._free = max_concurrent
         self._exempt = exempt
 
-    async def __call__(self, binding: Binding, request: Message, metadata: Metadata) -> Message:
-        """Return the response. Raises CallFailedError, UNAVAILABLE if there is no place."""
+    async def unary(self, binding: Binding, request: Message, options: CallOptions) -> Reply:
+        """Return the reply. Raises CallFailedError, UNAVAILABLE if there is no place."""
+        with self._place(binding):
+            return await self._call.unary(binding, request, options)
+
+    @asynccontextmanager
+    async def stream(
+        self, binding: Binding, request: Message, options: CallOptions
+    ) -> AsyncIterator[ReplyStream]:
+        """Return the replies, which hold a place until they end. Raises CallFailedError."""
+        with self._place(binding):
+            async with self._call.stream(binding, request, options) as replies:
+                yield replies
+
+    @contextmanager
+    def _place(self, binding: Binding) -> Iterator[None]:
         if binding.rpc.full_name in self._exempt:
-            return await self._call(binding, request, metadata)
+            yield
+            return
         if self._free <= 0:
             raise overloaded()
         self._free -= 1
         try:
-            return await self._call(binding, request, metadata)
+            yield
         finally:
             self._free += 1
 

@@ -5,15 +5,16 @@ By the semantic conventions for HTTP and RPC, but for `url.path` and
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 
 from google.protobuf.message import Message
 from opentelemetry.trace import Span
 from starlette.datastructures import Headers
 
-from gateway.transcoding.calling import Caller, Metadata
+from gateway.transcoding.calling import Caller, CallOptions, Reply, ReplyStream
 from gateway.transcoding.errors import CallFailedError
 from gateway.transcoding.rules import Binding
 from serving import tracing
@@ -71,21 +72,36 @@ class TracedCaller:
         self._call = call
         self._untraced = untraced
 
-    async def __call__(self, binding: Binding, request: Message, metadata: Metadata) -> Message:
-        """Return the response. Raises CallFailedError."""
+    async def unary(self, binding: Binding, request: Message, options: CallOptions) -> Reply:
+        """Return the reply. Raises CallFailedError."""
+        with self._span(binding, options) as traced:
+            return await self._call.unary(binding, request, traced)
+
+    @asynccontextmanager
+    async def stream(
+        self, binding: Binding, request: Message, options: CallOptions
+    ) -> AsyncIterator[ReplyStream]:
+        """Return the replies, inside a span that ends with them. Raises CallFailedError."""
+        with self._span(binding, options) as traced:
+            async with self._call.stream(binding, request, traced) as replies:
+                yield replies
+
+    @contextmanager
+    def _span(self, binding: Binding, options: CallOptions) -> Iterator[CallOptions]:
+        """Open a span, and yield the options with its context."""
         if binding.rpc.full_name in self._untraced:
-            return await self._call(binding, request, metadata)
+            yield options
+            return
         name = binding.rpc_path.removeprefix("/")
         carrier: dict[str, str] = {}
         attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
         with tracing.client_span(name, carrier, attributes) as span:
             context = tuple((key, carrier[key]) for key in _CONTEXT_FORMS if key in carrier)
             try:
-                response = await self._call(binding, request, metadata + context)
+                yield replace(options, metadata=options.metadata + context)
             except CallFailedError as error:
                 # For a client, by the RPC conventions, each code but OK is a failure.
                 span.set_attribute(tracing.RPC_STATUS, error.code.name)
                 tracing.fail(span, error.code.name)
                 raise
             span.set_attribute(tracing.RPC_STATUS, "OK")
-            return response

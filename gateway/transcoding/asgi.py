@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.transcoding import binding, receiving
-from gateway.transcoding.calling import Caller, Metadata
+from gateway.transcoding.calling import Caller, CallOptions, Metadata, Reply
 from gateway.transcoding.errors import CallFailedError, MethodNotAllowedError, RequestError
 from gateway.transcoding.rendering import render
 from gateway.transcoding.router import Match, Router
@@ -20,8 +20,8 @@ from gateway.transcoding.strict_json import Json
 class Envelope(Protocol):
     """What answers look like."""
 
-    def success(self, request: Request, tree: Json) -> Response:
-        """Answer with the JSON of a response."""
+    def success(self, request: Request, tree: Json, reply: Reply) -> Response:
+        """Answer with the JSON of a response; the reply has its message and metadata."""
 
     def refusal(self, request: Request, error: RequestError) -> Response:
         """Answer a request for which no RPC was made."""
@@ -33,8 +33,9 @@ class Envelope(Protocol):
 class Transcoder:
     """Serves the unary RPCs of `router` over HTTP.
 
-    `metadata` chooses what is sent along with the RPC; `prepare` completes the
-    message from the headers. Both may raise InvalidRequestError. A body has at
+    `metadata` chooses what is sent along with the RPC, and `timeout` how many
+    seconds its caller allows for it, None for as many as there are; `prepare`
+    completes the message from the headers. All may raise RequestError. A body has at
     most `max_body_bytes`, and `body_timeout` seconds to arrive in.
     """
 
@@ -48,11 +49,13 @@ class Transcoder:
         prepare: Callable[[Message, Headers], None],
         max_body_bytes: int,
         body_timeout: float,
+        timeout: Callable[[Request], float | None] = lambda _: None,
     ) -> None:
         self._router = router
         self._call = call
         self._envelope = envelope
         self._metadata = metadata
+        self._timeout = timeout
         self._prepare = prepare
         self._max_body_bytes = max_body_bytes
         self._body_timeout = body_timeout
@@ -72,8 +75,9 @@ class Transcoder:
         try:
             match = self._router.match(request.method, raw_path(request.scope))
             message = await self._bind(request, match)
-            call = self._call(match.binding, message, self._metadata(request))
-            response = await receiving.unless_disconnected(call, request.receive)
+            options = CallOptions(self._metadata(request), self._timeout(request))
+            call = self._call.unary(match.binding, message, options)
+            reply = await receiving.unless_disconnected(call, request.receive)
         except MethodNotAllowedError as error:
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers={"Allow": ", ".join(error.allow)})
@@ -82,7 +86,7 @@ class Transcoder:
             return self._envelope.refusal(request, error)
         except CallFailedError as error:
             return self._envelope.failure(request, error)
-        return self._envelope.success(request, render(match.binding, response))
+        return self._envelope.success(request, render(match.binding, reply.message), reply)
 
     async def _bind(self, request: Request, match: Match) -> Message:
         body = await receiving.read_body(

@@ -15,9 +15,13 @@
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import grpc
 from google.rpc import status_pb2
+
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+"""Metadata of an RPC; the values of names that end in `-bin` are bytes."""
 
 
 class RuleError(ValueError):
@@ -124,15 +128,24 @@ class UnsupportedMediaTypeError(RequestError):
 class CallFailedError(Exception):
     """An RPC that ended in a status other than OK.
 
-    `status` is the `google.rpc.Status` from the trailers, where the server sent one.
+    `status` is the `google.rpc.Status` from the trailers, where the server sent
+    one; the metadata are the server's, and empty where it was not reached.
     """
 
     def __init__(
-        self, code: grpc.StatusCode, message: str = "", status: status_pb2.Status | None = None
+        self,
+        code: grpc.StatusCode,
+        message: str = "",
+        status: status_pb2.Status | None = None,
+        *,
+        initial_metadata: Metadata = (),
+        trailing_metadata: Metadata = (),
     ) -> None:
         self.code = code
         self.message = message
         self.status = status
+        self.initial_metadata = initial_metadata
+        self.trailing_metadata = trailing_metadata
         super().__init__(code.name)
 
 
