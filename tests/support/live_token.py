@@ -271,7 +271,7 @@ async def live_token(
             keyring = Keyring(HASH_KEY.encode())
             rows = await enter(open_rows(settings[1], keyring))
             registry = Registry(rows, keyring, clock)
-        url = await enter(_gateway(settings[2]))
+        url = await enter(_gateway(settings[2], clock))
         session = await enter(aiohttp.ClientSession(trust_env=False))
         for role in (policy, tokenservice):
             await role.start()
@@ -291,11 +291,11 @@ async def live_token(
 
 
 @asynccontextmanager
-async def _gateway(settings: GatewaySettings) -> AsyncIterator[str]:
+async def _gateway(settings: GatewaySettings, clock: StillClock) -> AsyncIterator[str]:
     listener = http_server.listen(settings.host, settings.port)
     host, port = listener.getsockname()
     async with open_channel(settings.tokenservice_target) as channel:
-        app = make_app(settings, channel)
+        app = make_app(settings, channel, clock)
         serving = Role("gateway", lambda stop: http_server.serve(app, listener, settings, stop))
         await serving.start()
         try:

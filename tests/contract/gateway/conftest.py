@@ -35,12 +35,16 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
     """Issues tokens to whoever has the credential, and remembers what it was asked.
 
     `failure` makes it fail so, as `status` makes it end in a bare status; while
-    `held`, it does not answer.
+    `held`, it does not answer. It sends what is `initial` and `trailing` metadata.
     """
 
     failure: errors.ServiceError | None = None
     status: tuple[grpc.StatusCode, str] | None = None
     held: asyncio.Event | None = None
+    initial: tuple[tuple[str, str | bytes], ...] = ()
+    trailing: tuple[tuple[str, str | bytes], ...] = ()
+    by_limit: list[pb.LimitUse] | None = None
+    next_allowed_at: int | None = None
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     requests: list[Any] = field(default_factory=list)
@@ -57,6 +61,10 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
         self.metadata = {str(k): str(v) for k, v in context.invocation_metadata() or ()}
         self.metadata_keys = [str(k) for k, _ in context.invocation_metadata() or ()]
         self.time_remaining = context.time_remaining()
+        if self.initial:
+            await context.send_initial_metadata(self.initial)
+        if self.trailing:
+            context.set_trailing_metadata(self.trailing)
         self.entered.set()
         if self.held is not None:
             try:
@@ -78,13 +86,16 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
         used = pb.LimitUse(limit="tokens_per_hour", value=10, used=1)
         wait = pb.LimitUse(limit="cooldown", value=300, used=0.5)
         wait.next_allowed_time.seconds = ISSUED_AT
-        return pb.Usage(
+        usage = pb.Usage(
             active_tokens=1,
             tokens_last_hour=1,
             tokens_last_day=1,
             limits=limits,
-            by_limit=[used, wait],
+            by_limit=[used, wait] if self.by_limit is None else self.by_limit,
         )
+        if self.next_allowed_at is not None:
+            usage.next_allowed_time.seconds = self.next_allowed_at
+        return usage
 
     async def CreateToken(  # noqa: N802 - gRPC's spelling
         self, request: pb.CreateTokenRequest, context: Context
@@ -197,7 +208,8 @@ async def run_gateway(
 ) -> AsyncIterator[Gateway]:
     """Run the gateway before `target`, in this loop, on a port that is free.
 
-    `sndbuf` is how much of an answer the system takes of it that nobody reads.
+    By its clock, it is when tokens are issued. `sndbuf` is how much of an answer the
+    system takes of it that nobody reads.
     """
     chosen = GatewaySettings(port=0, tokenservice_target=target, drain_seconds=1, **settings)
     listener = http_server.listen(chosen.host, chosen.port)
@@ -207,7 +219,9 @@ async def run_gateway(
     stop = asyncio.Event()
     async with open_channel(target) as channel:
         server = asyncio.create_task(
-            http_server.serve(make_app(chosen, channel), listener, chosen, stop)
+            http_server.serve(
+                make_app(chosen, channel, lambda: ISSUED_AT * 1000), listener, chosen, stop
+            )
         )
         async with aiohttp.ClientSession() as session:
             browser = Browser(f"http://{host}:{port}", session)
