@@ -8,6 +8,7 @@ from gateway import deadlines, forwarding, negotiation
 from gateway.client_metadata import ClientMetadata
 from gateway.envelope import V2Envelope
 from gateway.observing import Observed
+from gateway.pages.site import Site, make_pages
 from gateway.settings import GatewaySettings
 from gateway.shedding import SheddingCaller
 from gateway.tracing import TracedCaller
@@ -48,4 +49,5 @@ def make_app(
         max_body_bytes=settings.max_body_bytes,
         body_timeout=settings.body_timeout_ms / 1000,
     )
-    return Observed(transcoder, router, _UNTRACED)
+    pages = make_pages(settings)
+    return Observed(Site(transcoder, pages), router, _UNTRACED, pages)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Container
 from contextlib import nullcontext
 from http import HTTPStatus
 
@@ -22,14 +23,18 @@ log = structlog.get_logger(__name__)
 class Observed:
     """Wraps an ASGI application.
 
-    `router` gives requests their names; requests for `untraced` RPCs (full
-    names, as `package.Service.Method`) have no span.
+    `router` gives requests their names, or else `pages`, whose paths are names.
+    Requests for `untraced` RPCs (full names, as `package.Service.Method`) and for
+    pages have no span.
     """
 
-    def __init__(self, app: ASGIApp, router: Router, untraced: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, router: Router, untraced: frozenset[str], pages: Container[str] = ()
+    ) -> None:
         self._app = app
         self._router = router
         self._untraced = untraced
+        self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; other kinds of connections are not served."""
@@ -38,9 +43,7 @@ class Observed:
         request = Request(scope, receive)
         request.state.request_id = forwarding.request_id(request.headers)
         request.state.code = "OK"
-        binding = self._router.find(request.method, raw_path(scope))
-        route = binding.template.text if binding else None
-        traced = binding is None or binding.rpc.full_name not in self._untraced
+        route, traced = self._route(request)
         started = time.perf_counter()
         answer = _Answer(send, request.state.request_id)
         with (
@@ -67,6 +70,16 @@ class Observed:
                 duration_ms=round((time.perf_counter() - started) * 1000, 3),
                 request_id=request.state.request_id,
             )
+
+    def _route(self, request: Request) -> tuple[str | None, bool]:
+        """Return the name of what is asked for, if it has one, and whether it has a span."""
+        path = raw_path(request.scope)
+        if path in self._pages:
+            return path, False
+        binding = self._router.find(request.method, path)
+        if binding is None:
+            return None, True
+        return binding.template.text, binding.rpc.full_name not in self._untraced
 
     async def _serve(self, request: Request, answer: "_Answer") -> None:
         try:

@@ -1,5 +1,6 @@
 """What can be configured in the gateway."""
 
+import re
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +11,9 @@ from serving import plaintext
 from serving.addresses import Networks
 from serving.certificates import CertificateFiles, certificate_files
 from serving.settings import CommaList, Settings, variable
+
+# As a Content-Security-Policy takes it: that knows no IPv6, and a `;` would end the rule.
+_SOCKET_ORIGIN = re.compile(r"wss?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[1-9][0-9]{0,4})?")
 
 
 class GatewaySettings(Settings):
@@ -55,6 +59,12 @@ class GatewaySettings(Settings):
     """Whose word on a client's address is believed: addresses and networks."""
     baggage_keys: CommaList = variable("GATEWAY_BAGGAGE_KEYS", ())
     """Which members of a caller's `baggage` go on to tokenservice."""
+    docs: bool = variable("GATEWAY_DOCS", True)  # noqa: FBT003 - a default
+    playground: bool = variable("GATEWAY_PLAYGROUND", False)  # noqa: FBT003 - a default
+    playground_live_url: str = variable(
+        "GATEWAY_PLAYGROUND_LIVE_URL", "wss://generativelanguage.googleapis.com"
+    )
+    """The origin to which the playground opens the socket of the Live API."""
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -68,6 +78,15 @@ class GatewaySettings(Settings):
         for key in value:
             if not baggage.KEY.fullmatch(key):
                 raise ValueError("is a list of keys as W3C Baggage has them")
+        return value
+
+    @field_validator("playground_live_url")
+    @classmethod
+    def _socket_origin(cls, value: str) -> str:
+        if not _SOCKET_ORIGIN.fullmatch(value):
+            raise ValueError("is no origin such as wss://live.example or ws://127.0.0.1:8090")
+        if value.startswith("ws:") and not plaintext.is_local_url(value):
+            raise ValueError("is plaintext and leaves this machine: use wss://")
         return value
 
     @model_validator(mode="after")
