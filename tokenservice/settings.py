@@ -147,6 +147,21 @@ class TokenServiceSettings(LedgerSettings):
         return self
 
     @model_validator(mode="after")
+    def _provable(self) -> Self:
+        if self.tls_files is not None and self.tls_client_auth == "required":
+            return self
+        for name, entries in (
+            ("TOKENSERVICE_SERVICES", self.services),
+            ("TOKENSERVICE_TRUSTED_PEERS", self.trusted_peers),
+        ):
+            if any(is_identity(entry) for entry in entries):
+                raise ValueError(
+                    f"{name}: nobody can prove to have a certificate's name without "
+                    "TOKENSERVICE_TLS_CERT_FILE and TOKENSERVICE_TLS_CLIENT_AUTH=required"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _encrypted(self) -> Self:
         tls = self.tls_files
         if self.allow_plaintext:
@@ -202,6 +217,12 @@ class TokenServiceSettings(LedgerSettings):
             ("TOKENSERVICE_TLS_KEY_FILE", self.tls_key_file),
             ("TOKENSERVICE_TLS_CA_FILE", self.tls_ca_file),
         )
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be seen of these settings, what is inside of them included."""
+        inline = [each.secret.get_secret_value() for each in self.trust.issuers if each.secret]
+        return [*super().secrets, *inline]
 
     @property
     def trust(self) -> Trust:

@@ -90,7 +90,7 @@ class ValkeyServer:
             decode_responses=True,
         )
 
-    async def ask(self, *command: str | int) -> Any:
+    async def ask(self, *command: str | bytes | int) -> Any:
         """Send one command, over a connection of its own."""
         async with self.client() as redis:
             untyped: Any = redis

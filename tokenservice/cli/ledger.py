@@ -85,7 +85,7 @@ def find(
         raise click.UsageError("give one of --user, --user-pseudonym")
     settings, hashed = _ledger()
     query = ports.Query(
-        token="" if token is None else hashed.token(_read(token, "--token")),
+        token="" if token is None else hashed.token(_read(token, "--token").strip()),
         user=user_pseudonym if subject is None else hashed.user(_read(subject, "--user")),
         decision_id=decision,
         trace_id=trace.lower(),
@@ -137,7 +137,7 @@ def _ledger() -> tuple[LedgerSettings, Names]:
 
 def _read(value: str, option: str) -> str:
     if value == "-":
-        value = sys.stdin.readline().strip()
+        value = sys.stdin.readline().rstrip("\r\n")  # a subject may begin and end with spaces
     elif option == "--token":
         click.echo(
             "Whoever lists processes here can see --token TOKEN: give - and write it instead.",

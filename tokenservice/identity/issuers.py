@@ -65,7 +65,7 @@ class IssuerOptions(BaseModel):
     jwks: dict[str, Any] | None = Field(None, repr=False)
     public_key: str | None = Field(None, repr=False)
     secret: SecretStr | None = None
-    algorithms: tuple[str, ...] = Field((), validate_default=False)
+    algorithms: tuple[str, ...] = Field((), min_length=1, validate_default=False)
     subject_claim: Names = ("sub",)
     tier_claim: Names = ("tier",)
     operator_claim: Names = ("roles",)

@@ -180,4 +180,5 @@ class RedisRows:
 
 def _pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
     pairs = iter(flat)
-    return {name.decode(): value for name, value in zip(pairs, pairs, strict=True)}
+    # No name of ours is other than ASCII: one that is not even text names nothing.
+    return {name.decode(errors="replace"): value for name, value in zip(pairs, pairs, strict=True)}

@@ -73,6 +73,20 @@ async def test_two_replicas_hear_of_what_an_operator_does(
                     directory.check("bob")
 
 
+async def test_a_row_whose_name_is_no_text_names_nobody(server: ValkeyServer) -> None:
+    """What somebody else put there ends no process: the others are judged as before."""
+    place, clock = settings(server.url, "no-text"), StillClock()
+    async with open_rows(place, keyring := Keyring(HASH_KEY)) as rows:
+        key, _ = await Registry(rows, keyring, clock).create_key(
+            "ann", lifetime_ms=DAY_MS, actor="op"
+        )
+        await server.ask("HSET", "no-text:{identity}:keys", b"\xff\xfe", b"row")
+        await server.ask("HSET", "no-text:{identity}:denials", b"\xff\xfe", b"row")
+        async with open_directory(place, clock) as directory:
+            assert directory.principal_of(key).subject == "ann"
+            directory.check("ann")
+
+
 async def test_an_outage_is_told_cleanly_and_ends(tmp_path: Path) -> None:
     """Gone, hung, or back: each look says StoreUnavailable, and no more than a name of why."""
     clock, keyring = StillClock(), Keyring(HASH_KEY)

@@ -92,6 +92,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
         [keyed(secret=SECRET, algorithms=["RS256"])],
         "entry 1: algorithms: ",
     ),
+    "no algorithm": ([ONE | {"algorithms": []}], "entry 1: algorithms: "),
     "none": ([ONE | {"algorithms": ["none"]}], "entry 1: algorithms: "),
     "an unknown algorithm": ([ONE | {"algorithms": ["XX999"]}], "entry 1: algorithms: "),
     "a private key": ([keyed(jwks={"keys": [RSA.private_jwk()]})], "entry 1: jwks: must be public"),

@@ -15,7 +15,7 @@ from ledger_rows import ASKED, CALLER, GRANT, KEY, SUBJECT, TOKEN, issued, row
 from tokenservice.cli.ledger import ledger
 from tokenservice.cli.store import BadSetting
 from tokenservice.errors import RateLimitExceeded, UpstreamUnavailable
-from tokenservice.ledger import telling
+from tokenservice.ledger import ports, telling
 from tokenservice.ledger.apart import ApartSink
 from tokenservice.ledger.jsonl import JsonlSink
 from tokenservice.ledger.names import Names
@@ -141,6 +141,23 @@ def test_what_answers_and_logs_name_is_found() -> None:
     ):
         (found,) = rows_of(run(*arguments, "--json"))
         assert found["outcome"] == outcome
+
+
+@pytest.mark.usefixtures("path")
+def test_a_subject_on_standard_input_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the end of its line: another subject is another user."""
+    asked: list[ports.Query] = []
+
+    async def note(_settings: Any, query: ports.Query, **_more: Any) -> int:
+        asked.append(query)
+        return 1
+
+    monkeypatch.setattr("tokenservice.cli.ledger._print", note)
+    for written in (" ann \r\n", "auth_tokens/T \n"):
+        option = "--token" if written.startswith("auth") else "--user"
+        CliRunner().invoke(ledger, ["find", option, "-"], input=written, catch_exceptions=False)
+    assert asked[0].user == NAMES.user(" ann ")
+    assert asked[1].token == NAMES.token("auth_tokens/T")
 
 
 @pytest.mark.usefixtures("kept")

@@ -2,6 +2,7 @@
 
 import base64
 import ipaddress
+import json
 import re
 from pathlib import Path
 
@@ -115,6 +116,32 @@ def test_the_peers_that_are_trusted_are_configured(
     local = Peer(address=ipaddress.ip_address("127.0.0.1"))
     assert (peers.client_info(Peer(unix=True), said).address == "192.0.2.1") is unix
     assert (peers.client_info(local, said).address == "192.0.2.1") is loopback
+
+
+@pytest.mark.parametrize("name", ["TOKENSERVICE_SERVICES", "TOKENSERVICE_TRUSTED_PEERS"])
+@pytest.mark.parametrize("listed", ["spiffe://example/gateway", "unix, dns:gateway.internal"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_names_of_certificates_that_nobody_can_prove_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, listed: str, *, tls: bool
+) -> None:
+    """Without TLS, or where clients need no certificate, they would never match."""
+    if tls:
+        for file in ("CERT", "KEY", "CA"):
+            monkeypatch.setenv(f"TOKENSERVICE_TLS_{file}_FILE", "there.pem")
+        monkeypatch.setenv("TOKENSERVICE_TLS_CLIENT_AUTH", "none")
+    monkeypatch.setenv(name, listed.removeprefix("unix, ") if "SERV" in name[13:] else listed)
+    with pytest.raises(SettingsError, match=rf"\A{name}: nobody can prove [^\n]+\Z"):
+        load(TokenServiceSettings)
+    monkeypatch.setenv("TOKENSERVICE_TLS_CLIENT_AUTH", "required")
+    if tls:
+        load(TokenServiceSettings)
+
+
+def test_an_issuers_own_secret_is_one_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs leave it out wherever it stands, not only with the whole list of issuers."""
+    issuers = [{"issuer": "https://i.example", "audience": "us", "secret": "s" * 32}]
+    monkeypatch.setenv("TOKENSERVICE_ISSUERS", json.dumps(issuers))
+    assert "s" * 32 in load(TokenServiceSettings).secrets
 
 
 @pytest.mark.parametrize(
