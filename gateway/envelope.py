@@ -60,7 +60,7 @@ class V2Envelope:
         request.state.code = "OK"
         fields = tree if isinstance(tree, dict) else {"data": tree}
         usage = rate_limits.usage_in(reply.message)
-        headers = rate_limits.of_usage(usage, self._clock() / 1000) if usage else {}
+        headers = {} if usage is None else rate_limits.of_usage(usage, self._clock() / 1000)
         answer = JsonResponse({"success": True, **fields}, headers=headers)
         return _with_metadata(answer, request, reply)
 

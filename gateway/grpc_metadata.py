@@ -65,12 +65,14 @@ RESERVED = frozenset(
         "x-originating-ip",
         "x-real-ip",
         "x-request-id",
-        # Of the connection.
+        # Of HTTP.
         "connection",
+        "date",
         "expect",
         "host",
         "keep-alive",
         "proxy-connection",
+        "server",
         "te",
         "trailer",
         "transfer-encoding",
@@ -78,7 +80,8 @@ RESERVED = frozenset(
     }
 )
 
-_KEY = re.compile(r"[a-z0-9_.-]+")
+# Not with a hyphen first: to gRPC, what is called `-bin` and nothing else is no binary.
+_KEY = re.compile(r"[a-z0-9_.][a-z0-9_.-]*")
 _TEXT = re.compile(r"[ -~]*")
 
 

@@ -29,6 +29,16 @@ async def test_headers_with_the_prefix_reach_the_service(gateway: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", [".", "_", "_-bin", "a-bin", "a.", "0", "__proto__", "x-", "a-bin-"]
+)
+@pytest.mark.parametrize("value", ["", "AAAA", "A" * 256])
+async def test_no_name_that_is_let_through_breaks_grpc(gateway: Any, name: str, value: str) -> None:
+    """What passes here passes there: a strange name is served, and never a 500."""
+    assert (await answered(gateway, AUTH, f"Grpc-Metadata-{name}: {value}")).status == 200
+    assert name in gateway.service.metadata_keys
+
+
+@pytest.mark.parametrize(
     "line, words",
     [
         ("Grpc-Metadata-X: \xe9", "must be printable ASCII"),
@@ -36,6 +46,7 @@ async def test_headers_with_the_prefix_reach_the_service(gateway: Any) -> None:
         ("Grpc-Metadata-X-Bin: !", "must be base64"),
         ("Grpc-Metadata-a!b: c", "has a name"),
         ("Grpc-Metadata-: c", "has a name"),
+        ("Grpc-Metadata--bin: AAAA", "has a name"),
     ],
 )
 async def test_what_metadata_cannot_be_is_named(gateway: Any, line: str, words: str) -> None:
