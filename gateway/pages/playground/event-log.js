@@ -121,23 +121,20 @@ export function withoutSound(message) {
 }
 
 /**
- * Names a message by what is in it, such as `serverContent.turnComplete`; the rest of it
- * is what is inside.
+ * Names a message by what is in it, such as `serverContent.turnComplete`. What is inside
+ * that is shown beside it; the whole message, where it has several things in it.
  *
  * @param {object} message
  * @returns {{kind: string, inner: unknown}}
  */
 function named(message) {
-  const names = [];
-  /** @type {unknown} */
-  let inner = message;
-  while (names.length < 2 && isObject(inner) && Object.keys(inner).length === 1) {
-    const [[name, content] = ["", {}]] = Object.entries(inner);
-    names.push(name);
-    inner = content;
-  }
-  const several = names.length === 0 ? Object.keys(message).join(" + ") : names.join(".");
-  return { kind: several, inner };
+  const parts = Object.entries(message).map(([name, content]) => {
+    const [only, ...more] = isObject(content) ? Object.entries(content) : [];
+    if (name === "setup" || !only || more.length > 0) return { kind: name, inner: content };
+    return { kind: `${name}.${only[0]}`, inner: only[1] };
+  });
+  const kind = parts.map((part) => part.kind).join(" + ");
+  return { kind, inner: parts.length === 1 ? parts[0]?.inner : message };
 }
 
 /**

@@ -74,12 +74,12 @@ export class LiveSocket {
     this.#socket = new WebSocket(address);
     this.#socket.binaryType = "arraybuffer"; // the service sends its JSON in binary frames
     this.#socket.addEventListener("open", () => {
-      listener.opened();
+      this.#listener.opened();
       this.send({ setup });
     });
     this.#socket.addEventListener("message", ({ data }) => this.#receive(data));
     this.#socket.addEventListener("close", ({ code, reason }) => {
-      listener.closed({ code, reason, ours: this.#ours });
+      this.#listener.closed({ code, reason, ours: this.#ours });
     });
   }
 
@@ -124,6 +124,12 @@ export class LiveSocket {
   close() {
     this.#ours = true;
     this.#socket.close(1000);
+  }
+
+  /** Hangs up, and tells nothing more. */
+  leave() {
+    this.#listener = new LiveListener();
+    this.close();
   }
 
   /** @param {string | ArrayBuffer} data */

@@ -7,6 +7,8 @@ import { find, make, switchOff } from "./elements.js";
 
 /** @import {Config, TokenFields} from "../live-token-client/index.js" */
 
+const INSTRUCTION_HINT = "At most 1000 characters; the service's own if empty.";
+
 /** The form that a token is asked for with. */
 export class MintForm {
   #form = find("mint", HTMLFormElement);
@@ -16,6 +18,8 @@ export class MintForm {
   #model = find("model", HTMLSelectElement);
   #duration = find("duration", HTMLInputElement);
   #instruction = find("instruction", HTMLTextAreaElement);
+  #durationHint = find("duration-hint", HTMLElement);
+  #instructionHint = find("instruction-hint", HTMLElement);
   #temperature = find("temperature", HTMLInputElement);
   #stopWait = () => {};
   #busy = false;
@@ -76,10 +80,10 @@ export class MintForm {
     const { tokenDurationMinutes: usual, maxTokenDurationMinutes: most } = config;
     this.#duration.max = String(most);
     this.#duration.placeholder = String(usual);
-    find("duration-hint", HTMLElement).textContent = `Minutes, 1 to ${most}; ${usual} if empty.`;
+    this.#durationHint.textContent = `Minutes, 1 to ${most}; ${usual} if empty.`;
     this.#instruction.disabled = !config.customInstructionsAllowed;
-    find("instruction-hint", HTMLElement).textContent = config.customInstructionsAllowed
-      ? "At most 1000 characters; the service's own if empty."
+    this.#instructionHint.textContent = config.customInstructionsAllowed
+      ? INSTRUCTION_HINT
       : "Custom instructions are switched off here, so the service's own is locked.";
   }
 
@@ -87,8 +91,13 @@ export class MintForm {
   offerAnything() {
     this.waitUntil(0);
     this.#choose(false);
+    this.#model.replaceChildren();
     this.#markWrong([]);
+    this.#duration.removeAttribute("max");
+    this.#duration.placeholder = "the default";
+    this.#durationHint.textContent = "Whole minutes.";
     this.#instruction.disabled = false;
+    this.#instructionHint.textContent = INSTRUCTION_HINT;
   }
 
   /** Empties every field. */

@@ -2,7 +2,7 @@
 
 import { now, timeOfDay } from "./clock.js";
 import { asClock, countDown } from "./countdown.js";
-import { facts, make } from "./elements.js";
+import { make } from "./elements.js";
 import { nameOf } from "./quota.js";
 import { trailOf } from "./trail.js";
 
@@ -70,7 +70,7 @@ export function showClosing(place, { code, reason }, beforeSetup) {
       { class: "refusal" },
       make("p", { class: "badges" }, make("span", { class: "badge" }, String(code))),
       make("p", { class: "sentence" }, reason || `${what}, without a word why.`),
-      facts([["What it means", meaning(code, reason)]]),
+      make("p", {}, meaning(code, reason)),
     ),
   );
 }

@@ -84,7 +84,8 @@ export class Talk extends LiveListener {
 
   /** Hangs up, and forgets the token and all that was said. */
   forget() {
-    this.#socket?.close();
+    this.#socket?.leave();
+    this.#end();
     this.#token = undefined;
     this.#handle = this.#tokensUsed = "";
     this.#words.value = "";
@@ -154,15 +155,19 @@ export class Talk extends LiveListener {
   closed(closing) {
     const { code, reason, ours } = closing;
     this.#log.note("close", { code, reason, by: ours ? "this page" : "the service" });
+    this.#end();
+    if (!ours) showClosing(this.#closing, closing, !this.#setUp);
+    announce(ours ? "Disconnected." : `Closed with ${code}: ${reason || "no reason given"}`);
+    if (this.#composer.contains(document.activeElement)) this.#connect.focus();
+    this.#show();
+  }
+
+  #end() {
     this.#socket = undefined;
     this.#stopGoAway();
     this.#speaker.stop();
     this.#conversation.over();
     if (this.#hearing) void this.#stopHearing();
-    if (!ours && this.#token) showClosing(this.#closing, closing, !this.#setUp);
-    announce(ours ? "Disconnected." : `Closed with ${code}: ${reason || "no reason given"}`);
-    if (this.#composer.contains(document.activeElement)) this.#connect.focus();
-    this.#show();
   }
 
   #begin() {
@@ -279,8 +284,8 @@ export class Talk extends LiveListener {
     const handle = this.#handle && make("code", {}, `${this.#handle.slice(0, 12)}…`);
     find("session-facts", HTMLElement).replaceChildren(
       facts([
-        ["Model's tokens", this.#tokensUsed],
-        ["Resumption handle", handle],
+        ["Model tokens", this.#tokensUsed],
+        ["Resumption", handle],
       ]),
     );
   }

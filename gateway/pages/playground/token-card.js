@@ -21,8 +21,8 @@ const MASKED = "auth_tokens/••••••••••••";
  * @returns {() => void} what stops its countdowns
  */
 export function showToken(place, token, trail) {
-  const start = deadline("Start a session within", token.sessionStartWindow);
-  const end = deadline("Use it within", token.expiresAt);
+  const start = deadline("Start within", token.sessionStartWindow);
+  const end = deadline("Expires in", token.expiresAt);
   place.replaceChildren(
     make("p", { class: "copyable" }, make("code", {}, MASKED), copyButton("the token", () => token.value)),
     make("div", { class: "deadlines" }, start.shown, end.shown),

@@ -1,0 +1,255 @@
+"""The playground, where all goes well."""
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from client import caller
+from playground import Visitor
+from playwright.async_api import Locator, expect
+from servers_waiting import until
+
+from stack.supervisor import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
+MINUTES_LEFT = r"\d:\d\d"
+
+
+async def test_a_visitor_sees_what_the_token_is_locked_to(visit: Visit) -> None:
+    """A token's model, the retired name asked for, modality, lifetime and temperature are shown."""
+    async with visit() as visitor:
+        await visitor.introduce_oneself()
+        await visitor.page.get_by_role("combobox", name="Model").select_option(
+            "gemini-2.0-flash-live-001"
+        )
+        await visitor.answer_in("Audio")
+        await visitor.page.get_by_label("Duration").fill("5")
+        await visitor.page.get_by_label("Temperature").fill("0.5")
+        await visitor.get_token()
+        token = visitor.region("Token")
+        assert await facts(token) == {
+            "Model": "gemini-3.8-live",
+            "Asked for": "gemini-2.0-flash-live-001, which was retired on 2025-12-09",
+            "Answers in": "audio",
+            "Lifetime": "5 minutes",
+            "Temperature": "0.5",
+            "API version": "v1beta",
+        }
+        start, end = await token.get_by_role("timer").all()
+        await expect(start).to_have_text(re.compile("1:5[0-9]|2:00"))
+        await expect(end).to_have_text(re.compile("4:5[0-9]|5:00"))
+        assert visitor.complaints.failed_loads == []
+
+
+async def test_a_visitor_can_find_the_request_again(visit: Visit) -> None:
+    """Decision, request and trace are those of the request that was made, and can be copied."""
+    async with visit() as visitor:
+        await visitor.introduce_oneself()
+        body = await visitor.get_token()
+        asked = next(request for request in visitor.asked if request.method == "POST")
+        answer = await asked.response()
+        assert answer
+        version, trace, _, flags = (await asked.all_headers())["traceparent"].split("-")
+        assert (version, flags) == ("00", "01")
+        for what, text in {
+            "the token": body["token"],
+            "the decision id": body["decisionId"],
+            "the request id": await answer.header_value("x-request-id"),
+            "the trace id": trace,
+        }.items():
+            await visitor.button(f"Copy {what}").click()
+            await expect(visitor.page.get_by_role("status")).to_have_text(f"Copied {what}.")
+            assert await visitor.page.evaluate("navigator.clipboard.readText()") == text
+
+
+async def test_the_quota_is_shown_as_bars(visit: Visit) -> None:
+    """Each limit is a meter that says how much is used, and when the next token is allowed."""
+    async with visit() as visitor:
+        await visitor.introduce_oneself()
+        quota = visitor.region("Quota")
+        hour, day, cooldown = await quota.get_by_role("meter").all()
+        await expect(hour).to_have_attribute("aria-valuetext", "0 of 10 tokens in 60 minutes")
+        await expect(quota).to_contain_text("The next token is allowed now.")
+        await visitor.get_token()
+        await expect(hour).to_have_attribute("aria-valuetext", "1 of 10 tokens in 60 minutes")
+        await expect(day).to_have_attribute("aria-valuetext", "1 of 100 tokens in 24 hours")
+        waiting = re.compile(rf"{MINUTES_LEFT} of 5:00 to wait")
+        await expect(cooldown).to_have_attribute("aria-valuetext", waiting)
+        await expect(quota).to_contain_text(re.compile(rf"in {MINUTES_LEFT}, at \d\d:\d\d"))
+
+
+async def test_the_form_offers_what_the_gateway_allows(visit: Visit) -> None:
+    """Models, aliases and durations are the gateway's; an instruction is off, and it says why."""
+    async with visit() as visitor:
+        page = visitor.page
+        await expect(page.get_by_role("textbox", name="Model")).to_be_visible()
+        await visitor.introduce_oneself()
+        model = page.get_by_role("combobox", name="Model")
+        await expect(model).to_have_value("gemini-3.8-live")
+        offered = await model.get_by_role("option").all_inner_texts()
+        assert "gemini-3.8-live-extended-thinking" in offered
+        assert "gemini-2.0-flash-live-001 → gemini-3.8-live" in offered
+        instruction = page.get_by_label("System instruction")
+        await expect(instruction).to_be_disabled()
+        await expect(instruction).to_have_accessible_description(re.compile("switched off here"))
+        await expect(page.get_by_label("Duration")).to_have_accessible_description(
+            "Minutes, 1 to 60; 30 if empty."
+        )
+
+
+async def test_one_talks_in_writing(visit: Visit) -> None:
+    """A message gets the model's answer, and everything the socket says is shown."""
+    async with visit() as visitor:
+        await visitor.introduce_oneself()
+        await visitor.get_token()
+        await visitor.connect()
+        await visitor.say("Is it raining?")
+        await visitor.say("Still?")
+        kinds = await visitor.events.locator(".kind").all_inner_texts()
+        assert kinds == [
+            "connecting",
+            "open",
+            "setup",
+            "setupComplete",
+            "sessionResumptionUpdate",
+            *2
+            * [
+                "realtimeInput.text",
+                "serverContent.modelTurn",
+                "serverContent.modelTurn",
+                "serverContent.generationComplete",
+                "serverContent.turnComplete + usageMetadata",
+                "sessionResumptionUpdate",
+            ],
+        ]
+        assert visitor.complaints.failed_loads == []
+
+
+async def test_an_answer_is_heard(visit: Visit) -> None:
+    """A spoken answer is played to its end, with its transcript to read."""
+    async with visit() as visitor:
+        await visitor.introduce_oneself()
+        await visitor.answer_in("Audio")
+        await visitor.get_token()
+        await visitor.connect()
+        await visitor.say("hello")
+        await expect(visitor.said.last).to_contain_text("0.2 s of sound")
+
+        async def played() -> bool:
+            return bool(await visitor.page.evaluate("window.played") == [0.2])
+
+        await until(played, 20, "the answer was played")
+        sound = visitor.events.filter(has_text="serverContent.modelTurn")
+        await sound.get_by_role("group").click()
+        await expect(sound).to_contain_text('"data": "[9,600 bytes]"')
+
+
+async def test_one_talks_by_microphone(visit: Visit) -> None:
+    """What the microphone hears is sent until it is switched off, and then answered."""
+    async with visit() as visitor:
+        await visitor.introduce_oneself()
+        await visitor.answer_in("Audio")
+        await visitor.get_token()
+        await visitor.connect()
+        await visitor.button("Speak").click()
+        await expect(visitor.events.last).to_contain_text(re.compile(r"\d+ messages, [\d,]+ bytes"))
+        await visitor.button("Stop speaking").click()
+        await expect(visitor.said.last).to_contain_text(re.compile(r"You said: \d\d+ ms of audio"))
+        sent = visitor.events.filter(has=visitor.page.get_by_text("sent", exact=True))
+        await expect(sent.last).to_contain_text("audioStreamEnd")
+        await expect(visitor.button("Speak")).to_be_visible()
+
+
+async def test_a_token_is_good_for_one_session_that_can_be_resumed(visit: Visit) -> None:
+    """Trying a token again shows the refusal; resuming its session is not refused."""
+    async with visit() as visitor:
+        await visitor.introduce_oneself()
+        await visitor.get_token()
+        await visitor.connect()
+        talk = visitor.region("Conversation")
+        await visitor.button("Disconnect").click()
+        await visitor.button("Try this token again").click()
+        await expect(talk).to_contain_text("1011")
+        await expect(talk).to_contain_text("Token has been used too many times")
+        await expect(talk).to_contain_text("Get another token.")
+        await expect(visitor.events.last).to_contain_text('"by":"the service"')
+        await visitor.button("Resume the session").click()
+        await expect(talk.get_by_text("Connected", exact=True)).to_be_visible()
+        await expect(talk).not_to_contain_text("1011")
+        await visitor.say("back again")
+
+
+async def test_the_end_of_a_connection_is_announced(visit: Visit, stack: Stack) -> None:
+    """A connection that the service is about to end has a countdown, and its end is shown."""
+    async with visit() as visitor, caller(stack.layout) as client:
+        await visitor.introduce_oneself()
+        await visitor.get_token()
+        await visitor.connect()
+        talk = visitor.region("Conversation")
+        await client.emulator("POST", "clock", {"advanceSeconds": 545})
+        await expect(talk).to_contain_text(re.compile(r"ends this connection in (1:00|0:5\d)"))
+        await client.emulator("POST", "clock", {"advanceSeconds": 60})
+        await expect(talk).to_contain_text("1008")
+        await expect(talk).not_to_contain_text("ends this connection in")
+        await client.emulator("POST", "clock", {"reset": True})
+
+
+async def test_secrets_are_nowhere(visit: Visit) -> None:
+    """Neither page, address nor storage has the token; the credential is in its field alone."""
+    async with visit() as visitor:
+        bearer = visitor.bearer
+        await visitor.introduce_oneself(bearer)
+        await visitor.get_token()
+        await visitor.connect()
+        await visitor.say("hello")
+        for secret in (visitor.token, bearer):
+            assert secret not in await visitor.page.content()
+            assert secret not in str(await visitor.stored())
+        assert visitor.token not in str(await inputs(visitor))
+        await expect(visitor.page.get_by_label("The credential itself")).to_have_value(bearer)
+
+
+async def test_what_is_forgotten_is_gone(visit: Visit) -> None:
+    """Forgetting hangs up and leaves the page as it was found; so does leaving it."""
+    async with visit() as visitor:
+        page = visitor.page
+        before = await page.locator("main").inner_text()
+        for leave in (forget, leave_and_return):
+            await visitor.introduce_oneself()
+            await visitor.get_token()
+            await visitor.connect()
+            await visitor.say("hello")
+            await leave(visitor)
+            await expect(page.locator("main")).to_have_text(before, use_inner_text=True)
+            assert set(await inputs(visitor)) <= {"", "bearer", "api-key", "TEXT", "AUDIO"}
+            visitor.user += "-else"  # who would have to wait
+
+
+async def forget(visitor: Visitor) -> None:
+    """Press the button for it."""
+    await visitor.button("Forget everything").click()
+
+
+async def leave_and_return(visitor: Visitor) -> None:
+    """Go to another page, and back."""
+    await visitor.page.goto("about:blank")
+    await visitor.page.go_back()
+
+
+async def inputs(visitor: Visitor) -> list[str]:
+    """Return what is in each field."""
+    values: list[str] = await visitor.page.locator("input, textarea, select").evaluate_all(
+        "fields => fields.map(field => field.value)"
+    )
+    return values
+
+
+async def facts(token: Locator) -> dict[str, Any]:
+    """Return what the token is said to be locked to."""
+    locked = token.locator(".facts").first
+    terms = await locked.get_by_role("term").all_inner_texts()
+    return dict(zip(terms, await locked.get_by_role("definition").all_inner_texts(), strict=True))

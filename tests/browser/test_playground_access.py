@@ -1,0 +1,142 @@
+"""The playground for everybody: by keyboard, on a phone, in the dark, and read aloud."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from node_tools import node_tools
+from playground import Visitor
+from playwright.async_api import Page, expect
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"color_scheme": "light", **PHONE},
+    "dark-phone": {"color_scheme": "dark", **PHONE},
+    "forced-colors": {"forced_colors": "active", "reduced_motion": "reduce"},
+}
+FINGER = 44  # pixels
+TOO_SMALL = f"""controls => controls
+  .map(control => [control.textContent || control.id, control.getBoundingClientRect()])
+  .filter(([, box]) => box.width > 0 && (box.width < {FINGER} || box.height < {FINGER}))
+  .map(([name, box]) => `${{name.trim()}}: ${{box.width}} x ${{box.height}}`)"""
+FOCUS = """() => {
+  const { activeElement: focused } = document;
+  const shown = focused.type === "radio" ? focused.nextElementSibling : focused;
+  return [focused.id || focused.value || focused.tagName, getComputedStyle(shown).outlineStyle];
+}"""
+
+
+async def violations(page: Page) -> list[str]:
+    """Return what axe finds wrong with the page as it is now."""
+    axe = (node_tools() / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    await page.evaluate(f"{axe}; undefined")
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['html']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_there_is_no_obstacle_in_any_state(visit: Visit, look: str) -> None:
+    """Axe finds nothing, nothing is cut off, and fingers hit, from the first sight to refusals."""
+    async with visit(**LOOKS[look]) as visitor:
+        await is_accessible(visitor)
+        await visitor.introduce_oneself()
+        await visitor.answer_in("Audio")
+        await visitor.get_token()
+        await is_accessible(visitor)
+        await visitor.connect()
+        await visitor.say("hello")
+        await visitor.button("Speak").click()
+        await expect(visitor.button("Stop speaking")).to_be_visible()
+        for entry in await visitor.events.get_by_role("group").all():
+            await entry.click()
+        await is_accessible(visitor)
+        await visitor.button("Disconnect").click()
+        await visitor.button("Try this token again").click()
+        await expect(visitor.region("Conversation")).to_contain_text("1011")
+        await visitor.button("Get a token").click()
+        await visitor.region("Token").get_by_text("Details").click()
+        await is_accessible(visitor)
+        await visitor.page.get_by_label("The credential itself").fill("ключ")
+        await visitor.page.get_by_label("The credential itself").blur()
+        await expect(visitor.page.locator("main")).to_contain_text(
+            "no text that a header can carry"
+        )
+        await is_accessible(visitor)
+
+
+async def is_accessible(visitor: Visitor) -> None:
+    """Assert it of the page as it is now."""
+    page = visitor.page
+    assert await violations(page) == []
+    wide, width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= width
+    controls = page.locator("button, input:not([type=radio]), .choices label, select, summary")
+    assert await controls.evaluate_all(TOO_SMALL) == []
+
+
+async def test_the_keyboard_is_enough(visit: Visit) -> None:
+    """By Tab, arrows and Enter alone one gets a token, connects and talks; the focus is seen."""
+    async with visit() as visitor:
+        page = visitor.page
+        press = page.keyboard.press
+        await tab_to(page, "credential")
+        await page.keyboard.insert_text(visitor.bearer)
+        await tab_to(page, "TEXT", by="ArrowRight", start="")
+        await expect(page.get_by_role("combobox", name="Model")).to_be_visible()
+        await tab_to(page, "get-token")
+        await press("Enter")
+        await expect(page.get_by_role("timer")).to_have_count(2)
+        await tab_to(page, "connect")
+        await press("Enter")
+        await expect(page.get_by_label("Your message")).to_be_focused()
+        await page.keyboard.type("hello")
+        await press("Enter")
+        await expect(visitor.said.last).to_contain_text("You said: hello")
+        await tab_to(page, "connect", by="Shift+Tab")
+        await press("Enter")
+        await expect(visitor.button("Try this token again")).to_be_focused()
+
+
+async def tab_to(page: Page, where: str, *, by: str = "Tab", start: str | None = None) -> None:
+    """Press a key until something has the focus, and see it at each step."""
+    if start is not None:
+        await tab_to(page, start)
+    for _ in range(40):
+        await page.keyboard.press(by)
+        name, outline = await page.evaluate(FOCUS)
+        assert outline == "solid", name
+        if name == where:
+            return
+    raise AssertionError(f"the keyboard does not lead to {where}")
+
+
+async def test_results_are_read_aloud_but_not_every_second(visit: Visit) -> None:
+    """One polite region has each result in a sentence; countdowns are outside of it."""
+    async with visit() as visitor:
+        page = visitor.page
+        status = page.get_by_role("status")
+        await expect(
+            page.locator("[aria-live], [role=status], [role=alert], [role=log]")
+        ).to_have_count(1)
+        await visitor.introduce_oneself()
+        await expect(status).to_have_text("Accepted.")
+        await visitor.get_token()
+        await expect(status).to_have_text("You have a token. Connect to talk with the model.")
+        await visitor.connect()
+        await expect(status).to_have_text("Connected.")
+        await visitor.say("hello")
+        await expect(status).to_have_text("The model: You said: hello")
+        await visitor.button("Disconnect").click()
+        await expect(status).to_have_text("Disconnected.")
+        await visitor.button("Try this token again").click()
+        await expect(status).to_have_text("Closed with 1011: Token has been used too many times")
