@@ -40,6 +40,12 @@ test("a token is for its own constraints", async () => {
   );
 });
 
+test("what waits already is not prefetched again", async () => {
+  await tokens.prefetch();
+  await tokens.prefetch();
+  assert.equal(gateway.requests.length, 1);
+});
+
 test("prefetching twice, and getting meanwhile, is one request", async () => {
   gateway.cooldownMs = 5 * MINUTE;
   const [token] = await Promise.all([tokens.get(), tokens.prefetch(), tokens.prefetch()]);
@@ -106,7 +112,23 @@ test("the wait of one user is not another's", async () => {
   gateway.cooldownMs = 5 * MINUTE;
   await tokens.get({ onBehalfOf: "ann" });
   await failure(tokens.get({ onBehalfOf: "ann" }));
+  await failure(tokens.get({ onBehalfOf: "ann" }));
+  assert.equal(gateway.requests.length, 2);
   assert.ok((await tokens.get({ onBehalfOf: "bob" })).value);
+});
+
+test("a conflict is of one request, and the next one has another key", async () => {
+  const code = "IDEMPOTENCY_KEY_IN_USE";
+  gateway.instead = [refusal(409, code, "The first is at work.", { retryAfter: 60 })];
+  assert.equal((await failure(tokens.get())).code, code);
+  assert.ok((await tokens.get()).value);
+});
+
+test("who has aborted before leaves what waits", async () => {
+  await tokens.prefetch();
+  const error = await failure(tokens.get({}, { signal: AbortSignal.abort() }));
+  assert.equal(error.name, "AbortError");
+  assert.equal((await tokens.get()).value, gateway.issued[0].token);
 });
 
 test("a caller that aborts goes at once, and the next one has its token", async () => {
@@ -146,6 +168,23 @@ test("a token that was released is given again, one that was used is not", async
   assert.notEqual(await tokens.get({ duration: 15 }), token);
 });
 
+test("of two that wait, the one that ends first goes first", async () => {
+  const first = await tokens.get();
+  await clock.advance(30_000);
+  const second = await tokens.get();
+  second.release();
+  first.release();
+  assert.equal(await tokens.get(), first);
+  assert.equal(await tokens.get(), second);
+});
+
+test("a token that was used after it was released is given to nobody", async () => {
+  const token = await tokens.get();
+  token.release();
+  token.markUsed();
+  assert.notEqual(await tokens.get(), token);
+});
+
 test("a token is renewed before its time to open a session is over", async () => {
   await tokens.prefetch();
   await clock.advance(105_000);
@@ -171,6 +210,17 @@ test("one that opens nothing any more is given to nobody", async () => {
   await clock.advance(2 * MINUTE);
   const error = await failure(tokens.get());
   assert.equal(error.retryAfter, 180);
+});
+
+test("one whose time ends while it is renewed is given to nobody", async () => {
+  gateway.cooldownMs = 5 * MINUTE;
+  await tokens.prefetch();
+  await clock.advance(115_000);
+  gateway.hangs = true;
+  const getting = failure(tokens.get());
+  await clock.advance(6_000);
+  gateway.answerNow();
+  assert.equal((await getting).code, "RATE_LIMIT_EXCEEDED");
 });
 
 for (const minutes of [-60, 60]) {
@@ -212,11 +262,13 @@ test("a renewal that is refused is tried when its wait is over", async () => {
   gateway.cooldownMs = 5 * MINUTE;
   await tokens.prefetch({}, { renew: true });
   await clock.advance(5 * MINUTE - 1);
+  await failure(tokens.get({ duration: 15 }));
   assert.equal(gateway.issued.length, 1);
   assert.equal(gateway.requests.length, 2);
   await clock.advance(1);
   await settled();
-  assert.equal(gateway.issued.length, 2);
+  assert.equal((await tokens.get()).value, gateway.issued[1].token);
+  assert.equal(gateway.requests.length, 3);
 });
 
 test("a renewal that no wait helps ends, and the next caller hears why", async () => {
@@ -253,6 +305,31 @@ test("after clear nothing is left of the user who was", async () => {
     next.map(({ value }) => value),
     gateway.issued.slice(-2).map((issued) => issued.token),
   );
+});
+
+test("after clear the next user is not told of the other's end or wait", async () => {
+  gateway.hangs = true;
+  const getting = failure(tokens.get());
+  await settled();
+  tokens.clear();
+  gateway.hangs = false;
+  assert.ok((await tokens.get()).value);
+  assert.equal((await getting).code, "CLEARED");
+  gateway.cooldownMs = 5 * MINUTE;
+  await failure(tokens.get());
+  tokens.clear();
+  gateway.cooldownMs = 0;
+  assert.ok((await tokens.get()).value);
+});
+
+test("who waits for a renewal while all is cleared does not get the old one", async () => {
+  await tokens.prefetch();
+  await clock.advance(115_000);
+  gateway.hangs = true;
+  const getting = failure(tokens.get());
+  await settled();
+  tokens.clear();
+  assert.equal((await getting).code, "CLEARED");
 });
 
 test("Node ends while a renewal is to come", { timeout: 20_000 }, async () => {

@@ -143,6 +143,14 @@ test("who aborts has its own reason, and a session that comes later is closed", 
   assert.equal(clock.waiting, 0);
 });
 
+test("who has aborted before opens nothing", async () => {
+  const { GoogleGenAI, seen } = fakeSdk();
+  const options = { clock, signal: AbortSignal.abort() };
+  const error = await failure(connect(GoogleGenAI, token, { callbacks }, options));
+  assert.equal(error.name, "AbortError");
+  assert.equal(seen.options, undefined);
+});
+
 test("a token that was used is not tried again", async () => {
   token.markUsed();
   const { GoogleGenAI, seen } = fakeSdk();

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { unlessAborted } from "../../gateway/pages/live-token-client/clock.js";
 import { LiveToken, LiveTokenError, LiveTokens } from "../../gateway/pages/live-token-client/index.js";
 import { FakeClock, failure, isPending } from "./fake_clock.mjs";
 import { FakeGateway, busy, refusal } from "./fake_gateway.mjs";
@@ -90,6 +91,13 @@ test("two requests have two keys, unless the caller has one", async () => {
   const third = await tokens.requestToken({}, { idempotencyKey: "order-7" });
   const again = await tokens.requestToken({}, { idempotencyKey: "order-7" });
   assert.equal(third.value, again.value);
+});
+
+test("a request that was slow to arrive is repeated", async () => {
+  gateway.instead = [refusal(408, "REQUEST_TIMEOUT", "Too slow.")];
+  const asking = tokens.requestToken();
+  await clock.advance(250);
+  assert.ok((await asking).value);
 });
 
 test("503 is repeated, and never before Retry-After is over", async () => {
@@ -206,11 +214,14 @@ test("a caller that aborts while it waits for the repeat is let go too", async (
   await clock.advance(10);
   controller.abort();
   assert.equal((await asking).name, "AbortError");
+  assert.equal(clock.waiting, 0);
   await clock.advance(60_000);
   assert.equal(gateway.requests.length, 1);
 });
 
 test("who has aborted before asks nothing", async () => {
+  const never = new Promise(() => {});
+  assert.equal((await failure(unlessAborted(never, AbortSignal.abort()))).name, "AbortError");
   const error = await failure(tokens.requestToken({}, { signal: AbortSignal.abort() }));
   assert.equal(error.name, "AbortError");
   assert.equal(gateway.requests.length, 0);
@@ -230,7 +241,9 @@ test("an answer that is not the gateway's is UNREADABLE_ANSWER", async () => {
 test("a proxy's own 503 is repeated, with its Retry-After", async () => {
   gateway.instead = [{ status: 503, body: "busy", headers: { "Retry-After": "3" } }];
   const asking = tokens.requestToken();
-  await clock.advance(3_000);
+  await clock.advance(2_999);
+  assert.equal(gateway.posts.length, 1);
+  await clock.advance(1);
   assert.ok((await asking).value);
 });
 

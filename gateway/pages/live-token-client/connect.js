@@ -113,7 +113,7 @@ export async function connect(sdk, token, params, options = {}) {
     state = "given up";
     // Who has given up does not want the session that may come yet.
     connecting.then((session) => session?.close?.()).catch(() => {});
-    if (!token.used) token.release();
+    token.release();
     throw error;
   } finally {
     for (const timer of timers) clock.clearTimeout(timer);

@@ -63,8 +63,8 @@ export declare class LiveToken {
     /** Says that its one session was opened. `connect` does this by itself. */
     markUsed(): void;
     /**
-     * Gives it back to the cache it is from, if it still opens a session: the next `get`
-     * for the same constraints has it. `connect` does this if it did not reach the server.
+     * Gives it back to the cache it is from, unless it was used: the next `get` for the same
+     * constraints has it. `connect` does this if it did not reach the server.
      */
     release(): void;
     toJSON(): {

@@ -93,11 +93,11 @@ export class LiveToken {
   }
 
   /**
-   * Gives it back to the cache it is from, if it still opens a session: the next `get`
-   * for the same constraints has it. `connect` does this if it did not reach the server.
+   * Gives it back to the cache it is from, unless it was used: the next `get` for the same
+   * constraints has it. `connect` does this if it did not reach the server.
    */
   release() {
-    if (this.opensForMs() > 0) this.#release(this);
+    if (!this.#used) this.#release(this);
   }
 
   toJSON() {

@@ -183,7 +183,6 @@ export class LiveTokens {
       .finally(() => {
         shelf.pending = undefined;
       });
-    shelf.pending.catch(() => {}); // every caller may have gone
     return shelf.pending;
   }
 

@@ -110,11 +110,10 @@ export class Requests {
       });
       text = await response.text();
     } catch (cause) {
-      signal.throwIfAborted();
       throw new LiveTokenError("the gateway could not be reached", { code: "NETWORK", cause });
     }
     const content = parsed(text);
-    if (!response.ok || content?.success !== true) {
+    if (content?.success !== true) {
       throw refusalOf(response.status, content, response.headers);
     }
     const served = Date.parse(response.headers.get("Date") ?? "");

@@ -22,6 +22,7 @@ export class Shelf {
    * @param {number} leastMs the time for which it has to open a session, at least
    */
   take(leastMs) {
+    // One that was released may have been used since: a socket can open late.
     const found = [...this.#tokens]
       .filter((token) => !token.used && token.opensForMs() >= leastMs)
       .sort((a, b) => a.opensForMs() - b.opensForMs())[0];
