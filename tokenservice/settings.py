@@ -150,9 +150,12 @@ class TokenServiceSettings(LedgerSettings):
     def _provable(self) -> Self:
         if self.tls_files is not None and self.tls_client_auth == "required":
             return self
+        # A service's token may name it as a certificate would.
+        by_token = any(each.kind == "service" for each in self.trust.issuers)
         for name, entries in (
             ("TOKENSERVICE_SERVICES", self.services),
             ("TOKENSERVICE_TRUSTED_PEERS", self.trusted_peers),
+            ("TOKENSERVICE_DELEGATES", () if by_token else self.delegates),
         ):
             if any(is_identity(entry) for entry in entries):
                 raise ValueError(

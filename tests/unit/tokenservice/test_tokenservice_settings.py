@@ -118,8 +118,15 @@ def test_the_peers_that_are_trusted_are_configured(
     assert (peers.client_info(local, said).address == "192.0.2.1") is loopback
 
 
-@pytest.mark.parametrize("name", ["TOKENSERVICE_SERVICES", "TOKENSERVICE_TRUSTED_PEERS"])
-@pytest.mark.parametrize("listed", ["spiffe://example/gateway", "unix, dns:gateway.internal"])
+@pytest.mark.parametrize(
+    "name, listed",
+    [
+        ("TOKENSERVICE_SERVICES", "spiffe://example/backend"),
+        ("TOKENSERVICE_DELEGATES", "service:robot, dns:backend.internal"),
+        ("TOKENSERVICE_TRUSTED_PEERS", "spiffe://example/gateway"),
+        ("TOKENSERVICE_TRUSTED_PEERS", "unix, dns:gateway.internal"),
+    ],
+)
 @pytest.mark.parametrize("tls", [False, True])
 def test_names_of_certificates_that_nobody_can_prove_stop_the_start(
     monkeypatch: pytest.MonkeyPatch, name: str, listed: str, *, tls: bool
@@ -129,12 +136,22 @@ def test_names_of_certificates_that_nobody_can_prove_stop_the_start(
         for file in ("CERT", "KEY", "CA"):
             monkeypatch.setenv(f"TOKENSERVICE_TLS_{file}_FILE", "there.pem")
         monkeypatch.setenv("TOKENSERVICE_TLS_CLIENT_AUTH", "none")
-    monkeypatch.setenv(name, listed.removeprefix("unix, ") if "SERV" in name[13:] else listed)
+    monkeypatch.setenv(name, listed)
     with pytest.raises(SettingsError, match=rf"\A{name}: nobody can prove [^\n]+\Z"):
         load(TokenServiceSettings)
     monkeypatch.setenv("TOKENSERVICE_TLS_CLIENT_AUTH", "required")
     if tls:
         load(TokenServiceSettings)
+
+
+def test_a_services_token_may_name_it_as_a_certificate_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So with an issuer of services, delegates may be named so without TLS."""
+    issuer = {"issuer": "https://i.example", "audience": "us", "secret": "s" * 32}
+    monkeypatch.setenv("TOKENSERVICE_ISSUERS", json.dumps([issuer | {"kind": "service"}]))
+    monkeypatch.setenv("TOKENSERVICE_DELEGATES", "spiffe://example/backend")
+    load(TokenServiceSettings)
 
 
 def test_an_issuers_own_secret_is_one_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
