@@ -87,6 +87,14 @@ async ({ gateway, bearer }) => {
   return (await tokens.get()).opensForMs() / 1000;
 }
 """
+_OWN_PAGE = """
+async ({ bearer }) => {
+  const { LiveTokens } = await import("/live-token-client/index.js");
+  const tokens = new LiveTokens({ credential: bearer });
+  const { model } = await tokens.get();
+  return [model, (await tokens.usage()).tokensLastHour, (await tokens.config()).defaultModel];
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -108,13 +116,15 @@ class Web:
         }
 
     @asynccontextmanager
-    async def page(self, origin: str) -> AsyncIterator[tuple[Page, Complaints]]:
+    async def page(
+        self, origin: str, path: str = "/browser.html"
+    ) -> AsyncIterator[tuple[Page, Complaints]]:
         """Open a page of `origin`, in a profile of its own."""
         context = await self.browser.new_context()
         try:
             page = await context.new_page()
             complaints = await Complaints.of(page)
-            await page.goto(f"{origin}/browser.html")
+            await page.goto(origin + path)
             self.gateway.seen.clear()
             yield page, complaints
         finally:
@@ -143,6 +153,15 @@ async def test_a_page_of_an_allowed_origin_talks(web: Web) -> None:
     assert "auth_tokens/" not in told["shown"]
     assert 60_000 < told["opensFor"] <= 121_000
     assert told["kept"] == [0, 0, "", f"{web.allowed}/browser.html"]
+    assert complaints.errors == []
+    assert complaints.failed_loads == []
+
+
+async def test_the_gateways_own_page_has_the_client(web: Web) -> None:
+    """Under the gateway's own policy a page imports the client from it, and need not say where."""
+    async with web.page(web.layout.gateway_url, "/") as (page, complaints):
+        told = await page.evaluate(_OWN_PAGE, web.asked(new_user()))
+    assert told == ["gemini-3.8-live", 1, "gemini-3.8-live"]
     assert complaints.errors == []
     assert complaints.failed_loads == []
 
