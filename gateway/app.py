@@ -6,6 +6,7 @@ from starlette.types import ASGIApp
 
 from gateway import deadlines, forwarding, negotiation
 from gateway.client_metadata import ClientMetadata
+from gateway.cors import Cors, Preflights
 from gateway.envelope import V2Envelope
 from gateway.observing import Observed
 from gateway.pages.site import Site, make_pages
@@ -50,4 +51,7 @@ def make_app(
         body_timeout=settings.body_timeout_ms / 1000,
     )
     pages = make_pages(settings)
-    return Observed(Site(transcoder, pages), router, _UNTRACED, pages)
+    cors = Cors.of(settings)
+    return Observed(
+        Preflights(Site(transcoder, pages), cors), router, _UNTRACED, pages=pages, cors=cors
+    )

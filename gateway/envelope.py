@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 
 COMMON_HEADERS = {
     "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
     "Vary": "Accept, Authorization, Origin",
     "X-Content-Type-Options": "nosniff",
 }

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway import refusal, shedding
 from gateway.connections import Connections
+from gateway.cors import Cors
 from gateway.last_answer import last_answer
 from gateway.refusal import Refusal
 from gateway.transcoding.errors import (
@@ -62,9 +63,11 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     def __init__(
-        self, *args: Any, limits: HttpLimits, connections: Connections, **options: Any
+        self, *args: Any, limits: HttpLimits, connections: Connections, cors: Cors, **options: Any
     ) -> None:
         super().__init__(*args, **options)
+        self._cors = cors
+        self.url = b""  # uvicorn has none before the first request
         self._limits = limits
         self._admitting = connections
         self._admitted = False
@@ -121,7 +124,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._in_body:
             self._check_unread()
-        elif self._unfinished > self._limits.max_head_bytes:
+        elif self._unfinished > self._limits.max_head_bytes or self._has_long_url:
             self._refuse(refusal.of_request(self._large_head()))
         elif not self._unfinished and self._answered and self.timeout_keep_alive_task is None:
             # uvicorn stops its timer for whatever comes, such as the end of an unread body.
@@ -144,12 +147,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self._reading is None:
             self._read_within(self._limits.head_timeout, self._on_slow_head)
 
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the URL."""
-        super().on_url(url)
-        if len(self.url) > MAX_URL_BYTES:
-            self._stop(LongUrlError(MAX_URL_BYTES))
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; a trailer is read and dropped (RFC 9110, 6.5.1)."""
         self._head_bytes += len(name) + len(value) + _HEADER_OVERHEAD
@@ -163,6 +160,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin a request, if what was read is the head of one."""
+        if self._has_long_url:  # not sooner: the headers say who may read the answer
+            self._stop(self._large_head())
         if wrong := self._wrong_with_head():
             self._stop(InvalidRequestError(wrong))
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -215,6 +214,10 @@ class HttpProtocol(HttpToolsProtocol):
         latest = cast("RequestResponseCycle | None", self.cycle)
         return not self.pipeline and (latest is None or latest.response_complete)
 
+    @property
+    def _has_long_url(self) -> bool:
+        return len(self.url) > MAX_URL_BYTES
+
     def _wrong_with_head(self) -> str | None:
         """Return what RFC 9112 says is wrong with a head, and the parser lets pass."""
         version = self.parser.get_http_version()
@@ -234,7 +237,9 @@ class HttpProtocol(HttpToolsProtocol):
             return "The Transfer-Encoding must be chunked."
         return None
 
-    def _large_head(self) -> LargeHeadError:
+    def _large_head(self) -> RequestError:
+        if self._has_long_url:
+            return LongUrlError(MAX_URL_BYTES)
         return LargeHeadError(self._limits.max_headers, self._limits.max_head_bytes)
 
     def _check_unread(self) -> None:
@@ -284,7 +289,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._refused = refused
         asked = Headers(raw=self.headers or [])  # None before the first head
-        self._farewell, request_id = last_answer(refused, asked, self.server_state.default_headers)
+        self._farewell, request_id = last_answer(
+            refused, asked, self._cors, self.server_state.default_headers
+        )
         if self._admitted:  # of the others Connections tells once, not for each
             log.info(
                 "not a request", status=refused.status, code=refused.code, request_id=request_id

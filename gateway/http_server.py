@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.connections import Connections
+from gateway.cors import Cors
 from gateway.http_protocol import HttpLimits, HttpProtocol
 from gateway.settings import GatewaySettings
 from serving.certificates import Certificates
@@ -64,6 +65,7 @@ async def serve(
         log_config=None,
         proxy_headers=False,
         server_header=False,
+        headers=[_hsts(settings)] if https else [],
         ssl_context_factory=(lambda _config, _default: https_context(https)) if https else None,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
@@ -79,6 +81,14 @@ async def serve(
         stopping.cancel()
 
 
+def _hsts(settings: GatewaySettings) -> tuple[str, str]:
+    """Return what browsers keep: to come by HTTPS alone, RFC 6797.
+
+    Of this host alone: others of its domain are not ours to speak for.
+    """
+    return "Strict-Transport-Security", f"max-age={settings.hsts_max_age_seconds}"
+
+
 def _protocol(settings: GatewaySettings) -> type[asyncio.Protocol]:
     """Return what makes the protocol of each connection; all count on one list."""
     limits = HttpLimits(
@@ -90,7 +100,9 @@ def _protocol(settings: GatewaySettings) -> type[asyncio.Protocol]:
     connections = Connections(
         settings.max_connections, settings.max_connections_per_address, settings.proxies
     )
-    make = functools.partial(HttpProtocol, limits=limits, connections=connections)
+    make = functools.partial(
+        HttpProtocol, limits=limits, connections=connections, cors=Cors.of(settings)
+    )
     return cast("type[asyncio.Protocol]", make)  # uvicorn calls it, and asks nothing else of it
 
 

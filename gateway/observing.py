@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import envelope, forwarding, refusal, tracing
+from gateway.cors import Cors, is_preflight
 from gateway.outcomes import CLIENT_CLOSED_REQUEST
 from gateway.transcoding.asgi import raw_path
 from gateway.transcoding.router import Router
@@ -25,16 +26,22 @@ class Observed:
 
     `router` gives requests their names, or else `pages`, whose paths are names.
     Requests for `untraced` RPCs (full names, as `package.Service.Method`) and for
-    pages have no span.
+    pages have no span. Every answer tells browsers what `cors` says.
     """
 
     def __init__(
-        self, app: ASGIApp, router: Router, untraced: frozenset[str], pages: Container[str] = ()
+        self,
+        app: ASGIApp,
+        router: Router,
+        untraced: frozenset[str],
+        pages: Container[str],
+        cors: Cors,
     ) -> None:
         self._app = app
         self._router = router
         self._untraced = untraced
         self._pages = pages
+        self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; other kinds of connections are not served."""
@@ -45,7 +52,7 @@ class Observed:
         request.state.code = "OK"
         route, traced = self._route(request)
         started = time.perf_counter()
-        answer = _Answer(send, request.state.request_id)
+        answer = _Answer(send, request, self._cors)
         with (
             tracing.request_span(request.method, route, request.headers)
             if traced
@@ -99,10 +106,11 @@ class Observed:
 class _Answer:
     """Sends an answer with the headers that all answers have, and notes its status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request: Request, cors: Cors) -> None:
         self.status: int | None = None
         self._send = send
-        self._request_id = request_id
+        self._request = request
+        self._cors = cors
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -110,5 +118,7 @@ class _Answer:
             headers = MutableHeaders(raw=message["headers"])
             for name, value in envelope.COMMON_HEADERS.items():
                 headers.setdefault(name, value)
-            headers["X-Request-Id"] = self._request_id
+            headers["X-Request-Id"] = self._request.state.request_id
+            preflight = is_preflight(self._request)
+            self._cors.mark(self._request.headers, headers, preflight=preflight)
         await self._send(message)

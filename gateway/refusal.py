@@ -117,6 +117,14 @@ def of_call(error: errors.CallFailedError) -> Refusal:
     )
 
 
+def of_origin() -> Refusal:
+    """Refuse a page of another origin, which asked whether it may ask."""
+    info = error_details_pb2.ErrorInfo(reason="PERMISSION_DENIED", domain=DOMAIN)
+    return Refusal(
+        403, info.reason, "Pages of this origin may not use the API.", details=(render(info),)
+    )
+
+
 def of_defect() -> Refusal:
     """Refuse a request that met a defect of the gateway's own."""
     return of_call(errors.CallFailedError(grpc.StatusCode.INTERNAL))

@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import field_validator, model_validator
 
 from gateway import baggage
+from gateway.origins import Origins
 from serving import plaintext
 from serving.addresses import Networks
 from serving.certificates import CertificateFiles, certificate_files
@@ -59,6 +61,14 @@ class GatewaySettings(Settings):
     """Whose word on a client's address is believed: addresses and networks."""
     baggage_keys: CommaList = variable("GATEWAY_BAGGAGE_KEYS", ())
     """Which members of a caller's `baggage` go on to tokenservice."""
+    cors_origins: CommaList = variable("GATEWAY_CORS_ORIGINS", ())
+    """Whose pages may read answers: see gateway.origins."""
+    cors_credentials: bool = variable("GATEWAY_CORS_CREDENTIALS", True)  # noqa: FBT003 - a default
+    cors_max_age_seconds: int = variable("GATEWAY_CORS_MAX_AGE_SECONDS", 7_200, ge=0, le=86_400)
+    hsts_max_age_seconds: int = variable(
+        "GATEWAY_HSTS_MAX_AGE_SECONDS", 31_536_000, ge=0, le=63_072_000
+    )
+    """For how long browsers ask for HTTPS alone, where the gateway itself serves that."""
     docs: bool = variable("GATEWAY_DOCS", True)  # noqa: FBT003 - a default
     playground: bool = variable("GATEWAY_PLAYGROUND", False)  # noqa: FBT003 - a default
     playground_live_url: str = variable(
@@ -80,14 +90,27 @@ class GatewaySettings(Settings):
                 raise ValueError("is a list of keys as W3C Baggage has them")
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Origins(value)
+        return value
+
     @field_validator("playground_live_url")
     @classmethod
     def _socket_origin(cls, value: str) -> str:
         if not _SOCKET_ORIGIN.fullmatch(value):
             raise ValueError("is no origin such as wss://live.example or ws://127.0.0.1:8090")
+        _ = urlsplit(value).port  # raises ValueError for one that is none
         if value.startswith("ws:") and not plaintext.is_local_url(value):
             raise ValueError("is plaintext and leaves this machine: use wss://")
         return value
+
+    @model_validator(mode="after")
+    def _nobody_in_particular(self) -> Self:
+        if self.origins.anyone and self.cors_credentials:
+            raise ValueError("GATEWAY_CORS_ORIGINS: * needs GATEWAY_CORS_CREDENTIALS=false")
+        return self
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:
@@ -126,6 +149,11 @@ class GatewaySettings(Settings):
             ("GATEWAY_HTTPS_CLIENT_CA_FILE", self.https_client_ca_file),
             ca_optional=True,
         )
+
+    @property
+    def origins(self) -> Origins:
+        """The origins whose pages may read answers."""
+        return Origins(self.cors_origins)
 
     @property
     def proxies(self) -> Networks:

@@ -35,3 +35,44 @@ def test_a_proxy_that_is_none_stops_the_start(monkeypatch: pytest.MonkeyPatch, v
     monkeypatch.setenv(VARIABLE, value)
     with pytest.raises(SettingsError, match=rf"\A{VARIABLE}: [^\n]+\Z"):
         load(GatewaySettings)
+
+
+LIVE_URL = "GATEWAY_PLAYGROUND_LIVE_URL"
+
+
+@pytest.mark.parametrize(
+    "value", ["wss://live.example", "wss://live.example:8443", "ws://127.0.0.1:8090"]
+)
+def test_the_playground_talks_to_an_origin(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """One of sockets, in plaintext only on this machine."""
+    monkeypatch.setenv(LIVE_URL, value)
+    assert load(GatewaySettings).playground_live_url == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "wss://",
+        "https://live.example",
+        "wss://live.example/",
+        "wss://live.example/ws",
+        "wss://user@live.example",
+        "wss://live.example?x",
+        "wss://live.example#x",
+        "wss://live.example:99999",
+        "wss://live.example; script-src *",
+        "wss://live.example 'unsafe-inline'",
+        "wss://*.example",
+        "wss://[::1]:1",
+        "ws://live.example",
+        "ws://localhost.example",
+    ],
+)
+def test_a_place_to_talk_to_that_is_no_origin_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """It would go into the page's policy: what could add to that is refused in one line."""
+    monkeypatch.setenv(LIVE_URL, value)
+    with pytest.raises(SettingsError, match=rf"\A{LIVE_URL}: [^\n]+\Z"):
+        load(GatewaySettings)
