@@ -4,7 +4,6 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from gateway.client_address import client_address
-from gateway.transcoding.calling import Metadata
 from serving import addresses
 from serving.addresses import Networks
 
@@ -32,7 +31,7 @@ class ClientMetadata:
         """Believe what the proxies in `trusted` say of their clients."""
         self._trusted = trusted
 
-    def __call__(self, request: Request) -> Metadata:
+    def __call__(self, request: Request) -> tuple[tuple[str, str], ...]:
         """Return the metadata; an address that is not known is empty."""
         peer = addresses.of_peer(request.client.host) if request.client else None
         proxied = peer is not None and peer in self._trusted
