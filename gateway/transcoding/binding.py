@@ -1,5 +1,8 @@
 """Make the request message of an RPC from the parts of an HTTP request."""
 
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.transcoding import messages, query, strict_json
@@ -8,29 +11,29 @@ from gateway.transcoding.router import Match
 from gateway.transcoding.rules import WHOLE, Binding
 
 
-def bind(match: Match, *, query_string: str = "", body: bytes = b"") -> Message:
+def bind(
+    match: Match, *, query_string: str = "", body: bytes = b"", content_type: str = ""
+) -> Message:
     """Return the request message for a matched request.
 
     `query_string` is raw, without its question mark; an empty `body` is an
-    absent one. Where the body gives a field that the path gives too, the path's
-    value holds, as in grpc-gateway and Envoy.
+    absent one; `content_type` is that of a body which becomes an HttpBody.
+    Where the body gives a field that the path gives too, the path's value
+    holds, as in grpc-gateway and Envoy.
 
     Raises InvalidRequestError, naming the field as the caller spelled it where
     one is to blame.
     """
     binding = match.binding
     message = binding.request_class()
-    if body:
+    if binding.raw_body and (body or content_type):
+        _set_raw_body(message, binding, body, content_type)
+    elif body:
         _merge_body(message, binding, body)
     if query_string:
-        _merge_query(message, match, query_string)
+        _merge_query(message, binding, query_string)
     for field_path, text in match.captures.items():
-        *parents, leaf = field_path.split(".")
-        parent = message
-        for name in parents:
-            parent = getattr(parent, name)
-        field = messages.type_of(parent).fields_by_name[leaf]
-        query.set_from_text(parent, field, text, field_path)
+        query.set_leaf(message, binding.variables[field_path], text, field_path)
     if not message.IsInitialized():  # proto2's required fields
         raise InvalidRequestError("The request lacks a required field.")
     return message
@@ -40,20 +43,24 @@ def _merge_body(message: Message, binding: Binding, body: bytes) -> None:
     if binding.body is None:
         raise InvalidRequestError("This request takes no body.")
     value = strict_json.loads(body)
-    if isinstance(binding.body, str):
-        messages.merge(message, value)
-    else:
+    if isinstance(binding.body, FieldDescriptor):
         messages.set_field(message, binding.body, value, "")
+    else:
+        messages.set_message(message, value, "")
 
 
-def _merge_query(message: Message, match: Match, query_string: str) -> None:
-    body = match.binding.body
-    if body == WHOLE:
+def _set_raw_body(message: Message, binding: Binding, body: bytes, content_type: str) -> None:
+    field = binding.body
+    # An HttpBody, but maybe of another pool than the generated class.
+    raw: Any = getattr(message, field.name) if isinstance(field, FieldDescriptor) else message
+    raw.content_type = content_type
+    raw.data = body
+
+
+def _merge_query(message: Message, binding: Binding, query_string: str) -> None:
+    if binding.body == WHOLE:
         name, _ = next(query.parameters(query_string), ("", ""))
         if name:
             raise query.unknown(name)
         return
-    taken = [tuple(field_path.split(".")) for field_path in match.captures]
-    if body is not None and not isinstance(body, str):
-        taken.append((body.name,))
-    query.merge(message, query_string, taken)
+    query.merge(message, query_string, binding.taken, binding.chosen)

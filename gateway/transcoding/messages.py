@@ -4,6 +4,7 @@ Well-known types are read as proto3's JSON mapping says. Each function raises
 InvalidRequestError.
 """
 
+from functools import lru_cache
 from typing import Any, cast
 
 from google.protobuf import json_format
@@ -43,10 +44,11 @@ def merge(message: Message, value: Json, path: str = "") -> None:
     """Set the fields of `message` from a JSON object; null leaves a field alone."""
     if not isinstance(value, dict):
         raise InvalidRequestError("must be an object", field=path)
+    fields = _fields(type_of(message))
     spelled: dict[str, str] = {}
     for key, member in value.items():
         here = join(path, key)
-        field = find_field(type_of(message), key)
+        field = fields.get(key)
         if field is None:
             raise InvalidRequestError("is no field of this request", field=here)
         # Two members of a oneof contradict each other as two spellings of a field do.
@@ -63,10 +65,14 @@ def merge(message: Message, value: Json, path: str = "") -> None:
 
 def find_field(message: Descriptor, name: str) -> FieldDescriptor | None:
     """Return the field that is called `name` in JSON, or else in the proto file."""
-    for field in message.fields:
-        if field.json_name == name:
-            return field
-    return message.fields_by_name.get(name)
+    return _fields(message).get(name)
+
+
+@lru_cache(maxsize=1024)
+def _fields(message: Descriptor) -> dict[str, FieldDescriptor]:
+    """Return the fields by all their names, of which those in JSON go first."""
+    by_json_name = {field.json_name: field for field in reversed(message.fields)}
+    return dict(message.fields_by_name) | by_json_name
 
 
 def type_of(message: Message) -> Descriptor:

@@ -21,10 +21,18 @@ _JSON = "application/json"
 _UTF_8 = {"charset=utf-8", 'charset="utf-8"'}
 
 
-async def read_body(headers: Headers, receive: Receive, *, limit: int, timeout: float) -> bytes:  # noqa: ASYNC109 - the body's, and named so in the answer
+async def read_body(
+    headers: Headers,
+    receive: Receive,
+    *,
+    limit: int,
+    timeout: float,  # noqa: ASYNC109 - the body's, and named so in the answer
+    any_type: bool = False,
+) -> bytes:
     """Return the body, which is empty if there is none.
 
-    Raises UnsupportedMediaTypeError for a body that is not plain JSON,
+    Raises UnsupportedMediaTypeError for a body that is not plain JSON, unless it
+    may be of `any_type`, or that is compressed;
     PayloadTooLargeError above `limit` bytes, before reading where the request
     says its size, SlowBodyError after `timeout` seconds, and starlette's
     ClientDisconnect.
@@ -41,7 +49,7 @@ async def read_body(headers: Headers, receive: Receive, *, limit: int, timeout: 
             body = await _read(receive, limit)
     except TimeoutError:
         raise SlowBodyError from None
-    if body and not _is_json(single(headers, "content-type") or ""):
+    if body and not any_type and not _is_json(single(headers, "content-type") or ""):
         raise UnsupportedMediaTypeError(
             f"The body must be {_JSON}, and the Content-Type must say so.", {"Accept": _JSON}
         )

@@ -2,10 +2,12 @@
 
 from typing import Any, cast
 
+import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.transcoding.errors import CallFailedError
 from gateway.transcoding.messages import type_of
 from gateway.transcoding.rules import Binding
 from gateway.transcoding.strict_json import Json
@@ -19,8 +21,16 @@ def render(binding: Binding, message: Message) -> Json:
 
     Fields without presence are always there, so that clients find the 0 or the
     empty list that they ask for.
+
+    Raises CallFailedError, INTERNAL, for a response that has no JSON: one with an
+    Any whose type is not known here, or with a time out of range.
     """
-    tree = to_json(message)
+    try:
+        tree = to_json(message)
+    except (json_format.Error, TypeError, ValueError) as error:
+        raise CallFailedError(
+            grpc.StatusCode.INTERNAL, "The response cannot be written as JSON."
+        ) from error
     if binding.response_body is None:
         return tree
     return cast("dict[str, Json]", tree).get(binding.response_body.json_name)

@@ -27,6 +27,7 @@ _INTEGERS = {
 _FLOATS = {_F.CPPTYPE_FLOAT: "<f", _F.CPPTYPE_DOUBLE: "<d"}
 _DIGITS = re.compile(r"-?[0-9]{1,20}")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_NO_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}|[A-Za-z0-9_-]*={0,2}")
 _EXACT_INTEGERS = 2**53  # beyond it, a double no longer tells one integer from the next
 
@@ -34,13 +35,15 @@ _EXACT_INTEGERS = 2**53  # beyond it, a double no longer tells one integer from 
 def from_json(field: FieldDescriptor, value: Json, path: str) -> Scalar:
     """Convert a JSON value to a value of a scalar or enum field.
 
-    Stricter than the mapping in one thing: a float is a JSON number, and never
-    a string. Integers may be strings of digits, as browsers need for 64 bits.
+    Numbers may be strings, as browsers need for 64 bits, and floats "NaN",
+    "Infinity" and "-Infinity".
     """
     kind = field.cpp_type
     if kind in _INTEGERS:
         return _integer(value, path, *_INTEGERS[kind])
     if kind in _FLOATS:
+        if isinstance(value, str):
+            return _float_from_text(value, path, _FLOATS[kind])
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidRequestError("must be a number", field=path)
         return _float(value, path, _FLOATS[kind])
@@ -64,10 +67,6 @@ def from_text(field: FieldDescriptor, text: str, path: str) -> Scalar:
         if text not in {"true", "false"}:
             raise InvalidRequestError("must be true or false", field=path)
         return text == "true"
-    if kind in _FLOATS:
-        if not _NUMBER.fullmatch(text):
-            raise InvalidRequestError("must be a number", field=path)
-        return _float(float(text), path, _FLOATS[kind])
     if field.enum_type is not None and _DIGITS.fullmatch(text):
         return _enum(field.enum_type, int(text), path)
     return from_json(field, text, path)
@@ -85,6 +84,14 @@ def _integer(value: Json, path: str, low: int, high: int) -> int:
     if not low <= number <= high:
         raise InvalidRequestError(f"must be from {low} to {high}", field=path)
     return number
+
+
+def _float_from_text(text: str, path: str, layout: str) -> float:
+    if text in _NO_NUMBERS:
+        return float(text)
+    if not _NUMBER.fullmatch(text):
+        raise InvalidRequestError("must be a number", field=path)
+    return _float(float(text), path, layout)
 
 
 def _float(value: float, path: str, layout: str) -> float:

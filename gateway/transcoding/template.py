@@ -11,8 +11,9 @@ Beyond the grammar, "/" alone is a template too, as it is to grpc-gateway.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from gateway.transcoding.errors import InvalidRequestError, RuleError
 from gateway.transcoding.escapes import decode
@@ -44,6 +45,12 @@ class Variable:
         if self.end == self.start + 1:
             return decode(segments[self.start])
         return decode("/".join(segments[self.start : self.end]), keep_slashes=True)
+
+    def segments(self, value: str) -> list[str]:
+        """Return the raw segments that `value` is captured from."""
+        if self.end == self.start + 1:
+            return [quote(value, safe="")]
+        return quote(value, safe="/").split("/") if value or self.end else []
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,24 @@ class Template:
             if not colon or decode(verb) != self.verb:
                 return None
             raw[-1] = last
-        if not self._fits(raw):
-            return None
+        return self.captures(raw) if self._fits(raw) else None
+
+    def captures(self, raw: Sequence[str]) -> dict[str, str]:
+        """Return the values of the variables for segments, without the verb, that match."""
         return {variable.field_path: variable.value(raw) for variable in self.variables}
+
+    def expand(self, values: Mapping[str, str]) -> str:
+        """Return the raw path that captures `values`, which are by field path: what clients do.
+
+        Raises ValueError for values that no path has.
+        """
+        raw = [quote(segment, safe="") for segment in self.segments]
+        for variable in reversed(self.variables):
+            raw[variable.start : variable.end] = variable.segments(values[variable.field_path])
+        path = "/" + "/".join(raw) + (":" + quote(self.verb, safe="") if self.verb else "")
+        if self.match(path) != dict(values):
+            raise ValueError(f"{self.text} has no path for {sorted(values)}")
+        return path
 
     def _fits(self, raw: Sequence[str]) -> bool:
         expected = self.segments

@@ -67,6 +67,7 @@ def compile_service(tmp_path: Path) -> Compile:
             message Thing {{
               string name = 1; repeated string names = 2; Thing inner = 3;
               repeated Thing inners = 4; map<string, string> labels = 5; int32 number = 6;
+              oneof one {{ string first = 7; string second = 8; Thing either = 9; Thing or = 10; }}
             }}
             service Things {{ {methods} }}
             """

@@ -111,6 +111,9 @@ def test_the_most_specific_rule_answers(compile_service: Compile) -> None:
         ('get: "/v1/{name}"', 'get: "/v1/{inner.name}"'),
         ('get: "/v1/{name=a/*}/b"', 'get: "/v1/a/{name}/b"'),
         ('get: "/v1/a:go"', 'get: "/v1/%61:go"'),
+        ('get: "/v1/{name=**}"', 'get: "/v1/**"'),
+        ('get: "/v1/{name=x/*}"', 'get: "/v1/x/{inner.name}"'),
+        ('custom {kind: "*" path: "/v1"}', 'custom {kind: "*" path: "/v1"}'),
         ('get: "/v1/x" additional_bindings {post: "/v1/y"}', 'post: "/v1/y"'),
     ],
 )
@@ -136,6 +139,14 @@ def test_contradicting_rules_name_both_methods(
         'get: "/v1/{name.inner}"',
         'get: "/v1/{inner.missing}"',
         'get: "/v1/{name" ',
+        'get: "/v1/{first}/{second}"',
+        'get: "/v1/{inner.first}/{inner.second}"',
+        'get: "/v1/{either.name}/{or.name}"',
+        'post: "/v1/{name}" body: "name"',
+        'post: "/v1/{first}" body: "second"',
+        'post: "/v1/{either.name}" body: "first"',
+        'get: "/v1" selector: "other.v1.Service.Method"',
+        'custom {kind: "GET IT" path: "/v1"}',
         'get: "/v1" body: "*"',
         'post: "/v1" body: "missing"',
         'post: "/v1" body: "inner.name"',
@@ -150,8 +161,10 @@ def test_impossible_rules_name_the_method(compile_service: Compile, rule: str) -
         make_router([compile_service(rpc("Odd", rule))])
 
 
-def test_streams_are_refused(compile_service: Compile) -> None:
-    """A rule on a streaming method stops the start; it does not vanish."""
-    service = compile_service(rpc("Watch", 'get: "/v1"', stream="stream"))
-    with pytest.raises(RuleError, match=r"Things\.Watch: only unary"):
+def test_methods_that_take_streams_are_refused(compile_service: Compile) -> None:
+    """A rule on a method that takes a stream stops the start; it does not vanish."""
+    service = compile_service(
+        'rpc Talk(stream Thing) returns (Thing) { option (google.api.http) = {post: "/v1"}; }'
+    )
+    with pytest.raises(RuleError, match=r"Things\.Talk: .*takes a stream"):
         make_router([service])
