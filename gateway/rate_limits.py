@@ -14,7 +14,7 @@ it does, `t` is left out: when an old token leaves the window is not told.
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import http_sf
@@ -109,26 +109,18 @@ def _seconds(moment: Timestamp, now: float) -> int:
     return max(0, math.ceil(moment.seconds + moment.nanos / 1e9 - now))
 
 
-def _fields(policies: Sequence[QuotaPolicy], limits: Sequence[ServiceLimit]) -> dict[str, str]:
-    fields = {}
-    if policies:
-        fields["RateLimit-Policy"] = _written_policies(tuple(policies))
-    if limits:
-        fields["RateLimit"] = _list(
-            (each.name, {"r": each.remaining, "t": each.reset}) for each in limits
-        )
-    return fields
+def _fields(policies: Iterable[QuotaPolicy], limits: Iterable[ServiceLimit]) -> dict[str, str]:
+    written = {
+        "RateLimit-Policy": [_member(each.name, q=each.quota, w=each.window) for each in policies],
+        "RateLimit": [_member(each.name, r=each.remaining, t=each.reset) for each in limits],
+    }
+    return {name: ", ".join(members) for name, members in written.items() if members}
 
 
-@functools.lru_cache(maxsize=256)  # there are as many as tiers, and writing one takes 30 µs
-def _written_policies(policies: tuple[QuotaPolicy, ...]) -> str:
-    return _list((each.name, {"q": each.quota, "w": each.window}) for each in policies)
-
-
-def _list(items: Iterable[tuple[str, dict[str, int | None]]]) -> str:
-    """Return a structured field's List of Strings; parameters that are None are left out."""
-    return http_sf.ser([(name, _known(parameters)) for name, parameters in items])
-
-
-def _known(parameters: dict[str, int | None]) -> ParamsType:
-    return {key: min(value, _MAX_INTEGER) for key, value in parameters.items() if value is not None}
+@functools.lru_cache(maxsize=1_024)  # small numbers come again, and writing one takes 10 µs
+def _member(name: str, **parameters: int | None) -> str:
+    """Return a member of a structured field's List; parameters that are None are left out."""
+    known: ParamsType = {
+        key: min(value, _MAX_INTEGER) for key, value in parameters.items() if value is not None
+    }
+    return http_sf.ser([(name, known)])
