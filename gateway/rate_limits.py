@@ -21,7 +21,6 @@ import http_sf
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
-from http_sf.types import ParamsType
 
 from tokenservice.v1 import tokenservice_pb2 as pb
 
@@ -120,7 +119,5 @@ def _fields(policies: Iterable[QuotaPolicy], limits: Iterable[ServiceLimit]) -> 
 @functools.lru_cache(maxsize=1_024)  # small numbers come again, and writing one takes 10 µs
 def _member(name: str, **parameters: int | None) -> str:
     """Return a member of a structured field's List; parameters that are None are left out."""
-    known: ParamsType = {
-        key: min(value, _MAX_INTEGER) for key, value in parameters.items() if value is not None
-    }
-    return http_sf.ser([(name, known)])
+    known = {key: value for key, value in parameters.items() if value is not None}
+    return http_sf.ser([(name, {key: min(value, _MAX_INTEGER) for key, value in known.items()})])
