@@ -16,6 +16,7 @@ import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import http_sf
 from google.protobuf.message import Message
@@ -119,5 +120,7 @@ def _fields(policies: Iterable[QuotaPolicy], limits: Iterable[ServiceLimit]) -> 
 @functools.lru_cache(maxsize=1_024)  # small numbers come again, and writing one takes 10 µs
 def _member(name: str, **parameters: int | None) -> str:
     """Return a member of a structured field's List; parameters that are None are left out."""
-    known = {key: value for key, value in parameters.items() if value is not None}
-    return http_sf.ser([(name, {key: min(value, _MAX_INTEGER) for key, value in known.items()})])
+    known: dict[str, Any] = {
+        key: min(value, _MAX_INTEGER) for key, value in parameters.items() if value is not None
+    }
+    return http_sf.ser([(name, known)])
