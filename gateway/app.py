@@ -49,6 +49,7 @@ def make_app(
         prepare=forwarding.idempotency_key,
         max_body_bytes=settings.max_body_bytes,
         body_timeout=settings.body_timeout_ms / 1000,
+        text_floats=False,  # the contract has numbers, and nothing that is none
     )
     pages = make_pages(settings)
     cors = Cors.of(settings)

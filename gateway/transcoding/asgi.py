@@ -54,7 +54,8 @@ class Transcoder:
 
     `answer_headers` gives streams and raw bodies, which the envelope does not
     write, their headers for the server's initial metadata. `pause` is the
-    seconds without a message after which a stream says that it lives.
+    seconds without a message after which a stream says that it lives. Floats in a
+    body may be strings, as the JSON mapping has it, unless `text_floats` is false.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Transcoder:
         timeout: Callable[[Request], float | None] = lambda _: None,
         answer_headers: AnswerHeaders = no_headers,
         pause: float = DEFAULT_PAUSE,
+        text_floats: bool = True,
     ) -> None:
         self._router = router
         self._call = call
@@ -81,6 +83,7 @@ class Transcoder:
         self._body_timeout = body_timeout
         self._answer_headers = answer_headers
         self._pause = pause
+        self._text_floats = text_floats
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -151,6 +154,7 @@ class Transcoder:
             query_string=request.scope["query_string"].decode("latin-1"),
             body=body,
             content_type=request.headers.get("content-type", "") if raw else "",
+            text_floats=self._text_floats,
         )
         self._prepare(message, request.headers)
         return message

@@ -12,12 +12,18 @@ from gateway.transcoding.rules import WHOLE, Binding
 
 
 def bind(
-    match: Match, *, query_string: str = "", body: bytes = b"", content_type: str = ""
+    match: Match,
+    *,
+    query_string: str = "",
+    body: bytes = b"",
+    content_type: str = "",
+    text_floats: bool = True,
 ) -> Message:
     """Return the request message for a matched request.
 
     `query_string` is raw, without its question mark; an empty `body` is an
     absent one; `content_type` is that of a body which becomes an HttpBody.
+    Where `text_floats` is false, floats in a body must not be strings.
     Where the body gives a field that the path gives too, the path's value
     holds, as in grpc-gateway and Envoy.
 
@@ -29,7 +35,7 @@ def bind(
     if binding.raw_body and (body or content_type):
         _set_raw_body(message, binding, body, content_type)
     elif body:
-        _merge_body(message, binding, body)
+        _merge_body(message, binding, body, text_floats=text_floats)
     if query_string:
         _merge_query(message, binding, query_string)
     for field_path, text in match.captures.items():
@@ -39,14 +45,14 @@ def bind(
     return message
 
 
-def _merge_body(message: Message, binding: Binding, body: bytes) -> None:
+def _merge_body(message: Message, binding: Binding, body: bytes, *, text_floats: bool) -> None:
     if binding.body is None:
         raise InvalidRequestError("This request takes no body.")
     value = strict_json.loads(body)
     if isinstance(binding.body, FieldDescriptor):
-        messages.set_field(message, binding.body, value, "")
+        messages.set_field(message, binding.body, value, "", text_floats=text_floats)
     else:
-        messages.set_message(message, value, "")
+        messages.set_message(message, value, "", text_floats=text_floats)
 
 
 def _set_raw_body(message: Message, binding: Binding, body: bytes, content_type: str) -> None:

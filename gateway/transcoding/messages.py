@@ -1,7 +1,7 @@
 """Fill messages from JSON, field by field, so that each error names its field.
 
-Well-known types are read as proto3's JSON mapping says. Each function raises
-InvalidRequestError.
+Well-known types are read as proto3's JSON mapping says. So are floats, as
+strings too, unless `text_floats` is false. Each function raises InvalidRequestError.
 """
 
 from functools import lru_cache
@@ -40,7 +40,7 @@ TEXTS = {
 _DYNAMIC = frozenset(_PACKAGE + name for name in ("Any", "ListValue", "Struct", "Value"))
 
 
-def merge(message: Message, value: Json, path: str = "") -> None:
+def merge(message: Message, value: Json, path: str = "", *, text_floats: bool = True) -> None:
     """Set the fields of `message` from a JSON object; null leaves a field alone."""
     if not isinstance(value, dict):
         raise InvalidRequestError("must be an object", field=path)
@@ -60,7 +60,7 @@ def merge(message: Message, value: Json, path: str = "") -> None:
         spelled[field.name] = here
         if member is not None:
             spelled[slot] = here
-        set_field(message, field, member, here)
+        set_field(message, field, member, here, text_floats=text_floats)
 
 
 def find_field(message: Descriptor, name: str) -> FieldDescriptor | None:
@@ -80,29 +80,31 @@ def type_of(message: Message) -> Descriptor:
     return cast("Descriptor", message.DESCRIPTOR)
 
 
-def set_field(message: Message, field: FieldDescriptor, value: Json, path: str) -> None:
+def set_field(
+    message: Message, field: FieldDescriptor, value: Json, path: str, *, text_floats: bool = True
+) -> None:
     """Set one field from a JSON value; null leaves it alone, except where null is a value."""
     kind = field.message_type
     if value is None and (field.is_repeated or not _takes_null(field)):
         return
     if kind is not None and kind.GetOptions().map_entry:
-        _set_map(getattr(message, field.name), kind, value, path)
+        _set_map(getattr(message, field.name), kind, value, path, text_floats=text_floats)
     elif field.is_repeated:
-        _set_list(message, field, value, path)
+        _set_list(message, field, value, path, text_floats=text_floats)
     elif kind is not None:
         member = getattr(message, field.name)
         member.SetInParent()
-        set_message(member, value, path)
+        set_message(member, value, path, text_floats=text_floats)
     else:
-        setattr(message, field.name, scalars.from_json(field, value, path))
+        setattr(message, field.name, scalars.from_json(field, value, path, text_floats=text_floats))
 
 
-def set_message(message: Message, value: Json, path: str) -> None:
+def set_message(message: Message, value: Json, path: str, *, text_floats: bool = True) -> None:
     """Fill `message`, of any type, from the JSON that stands for it."""
     name = message.DESCRIPTOR.full_name
     if name in WRAPPERS:
         field = type_of(message).fields_by_name["value"]
-        setattr(message, field.name, scalars.from_json(field, value, path))
+        setattr(message, field.name, scalars.from_json(field, value, path, text_floats=text_floats))
     elif name in TEXTS:
         if not isinstance(value, str):
             raise InvalidRequestError(TEXTS[name], field=path)
@@ -110,7 +112,7 @@ def set_message(message: Message, value: Json, path: str) -> None:
     elif name in _DYNAMIC:
         _convert(message, value, "cannot be read", path)
     else:
-        merge(message, value, path)
+        merge(message, value, path, text_floats=text_floats)
 
 
 def _convert(message: Message, value: Json, description: str, path: str) -> None:
@@ -126,7 +128,9 @@ def _takes_null(field: FieldDescriptor) -> bool:
     return kind is not None and kind.full_name == _PACKAGE + "Value"
 
 
-def _set_list(message: Message, field: FieldDescriptor, value: Json, path: str) -> None:
+def _set_list(
+    message: Message, field: FieldDescriptor, value: Json, path: str, *, text_floats: bool
+) -> None:
     if not isinstance(value, list):
         raise InvalidRequestError("must be a list", field=path)
     items = getattr(message, field.name)
@@ -135,12 +139,12 @@ def _set_list(message: Message, field: FieldDescriptor, value: Json, path: str) 
         if item is None and not _takes_null(field):
             raise InvalidRequestError("must not be null", field=here)
         if field.message_type is not None:
-            set_message(items.add(), item, here)
+            set_message(items.add(), item, here, text_floats=text_floats)
         else:
-            items.append(scalars.from_json(field, item, here))
+            items.append(scalars.from_json(field, item, here, text_floats=text_floats))
 
 
-def _set_map(items: Any, entry: Descriptor, value: Json, path: str) -> None:
+def _set_map(items: Any, entry: Descriptor, value: Json, path: str, *, text_floats: bool) -> None:
     if not isinstance(value, dict):
         raise InvalidRequestError("must be an object", field=path)
     key_field, value_field = entry.fields_by_name["key"], entry.fields_by_name["value"]
@@ -152,6 +156,6 @@ def _set_map(items: Any, entry: Descriptor, value: Json, path: str) -> None:
         if item is None and not _takes_null(value_field):
             raise InvalidRequestError("must not be null", field=here)
         if value_field.message_type is not None:
-            set_message(items[key], item, here)
+            set_message(items[key], item, here, text_floats=text_floats)
         else:
-            items[key] = scalars.from_json(value_field, item, here)
+            items[key] = scalars.from_json(value_field, item, here, text_floats=text_floats)

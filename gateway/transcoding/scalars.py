@@ -32,17 +32,19 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}|[A-Za-z0-9_-]*={0,2}")
 _EXACT_INTEGERS = 2**53  # beyond it, a double no longer tells one integer from the next
 
 
-def from_json(field: FieldDescriptor, value: Json, path: str) -> Scalar:
+def from_json(
+    field: FieldDescriptor, value: Json, path: str, *, text_floats: bool = True
+) -> Scalar:
     """Convert a JSON value to a value of a scalar or enum field.
 
-    Numbers may be strings, as browsers need for 64 bits, and floats "NaN",
-    "Infinity" and "-Infinity".
+    Integers may be strings, as browsers need for 64 bits. So may floats, "NaN",
+    "Infinity" and "-Infinity" too, unless `text_floats` is false.
     """
     kind = field.cpp_type
     if kind in _INTEGERS:
         return _integer(value, path, *_INTEGERS[kind])
     if kind in _FLOATS:
-        if isinstance(value, str):
+        if isinstance(value, str) and text_floats:
             return _float_from_text(value, path, _FLOATS[kind])
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidRequestError("must be a number", field=path)
