@@ -125,9 +125,12 @@ export class MintForm {
 
   /** @param {boolean} fromList whether there is a list to choose the model from */
   #choose(fromList) {
-    this.#model.hidden = !fromList;
-    this.#modelName.hidden = fromList;
-    find("model-label", HTMLLabelElement).htmlFor = fromList ? "model" : "model-name";
+    const [shown, hidden] = fromList ? [this.#model, this.#modelName] : [this.#modelName, this.#model];
+    const focused = document.activeElement === hidden;
+    shown.hidden = false;
+    hidden.hidden = true;
+    if (focused) shown.focus(); // it was on its way through the form
+    find("model-label", HTMLLabelElement).htmlFor = shown.id;
   }
 
   /** @param {{field: string, description: string}[]} violations */
