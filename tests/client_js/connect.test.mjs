@@ -86,6 +86,7 @@ for (const rejects of [false, true]) {
     seen.socket.emit("close", { code: 1006, reason: "" });
     const error = await connecting;
     assert.equal(error.code, 1006);
+    assert.equal(error.reason, "connect ECONNREFUSED");
     assert.equal(token.used, false);
     assert.equal(await tokens.get(), token);
   });
@@ -102,15 +103,22 @@ for (const rejects of [false, true]) {
   });
 }
 
-test("what the SDK throws itself is FAILED", async () => {
-  class GoogleGenAI {
-    live = { connect: async () => Promise.reject(new Error(`bad config, ${token.value}`)) };
+test("what the SDK throws itself is FAILED, at once or later", async () => {
+  const bad = () => new Error(`bad config, ${token.value}`);
+  const now = () => {
+    throw bad();
+  };
+  for (const fail of [() => Promise.reject(bad()), now]) {
+    class GoogleGenAI {
+      live = { connect: fail };
+    }
+    const connecting = failure(connect(GoogleGenAI, token, { callbacks }, { clock }));
+    await clock.advance(50);
+    const error = await connecting;
+    assert.equal(error.code, "FAILED");
+    assert.equal(error.reason, "bad config, [token]");
+    assert.equal(await tokens.get(), token);
   }
-  const connecting = failure(connect(GoogleGenAI, token, { callbacks }, { clock }));
-  await clock.advance(50);
-  const error = await connecting;
-  assert.equal(error.reason, "bad config, [token]");
-  assert.equal(await tokens.get(), token);
 });
 
 test("a server that says nothing is a TIMEOUT, and a session that comes later is closed", async () => {

@@ -74,6 +74,21 @@ test("more headers can be sent", async () => {
   assert.deepEqual(asked, [{ method: "GET", url: "https://gateway.test/api/v1/live-token/config" }]);
 });
 
+test("a header of the caller's own goes before the client's", async () => {
+  const headers = () => ({ authorization: "DPoP the-users-jwt", DPoP: "a-proof" });
+  await client({ headers }).requestToken().catch(() => {});
+  const sent = gateway.requests[0].headers;
+  assert.deepEqual([sent.authorization, sent.dpop], ["DPoP the-users-jwt", "a-proof"]);
+});
+
+test("what is no credential is not sent as if it were", async () => {
+  for (const credential of [undefined, null, {}, { apiKey: undefined }, () => undefined]) {
+    const error = await failure(client({ credential }).requestToken());
+    assert.equal(error.name, "TypeError");
+  }
+  assert.equal(gateway.requests.length, 0);
+});
+
 test("after a lost answer the repeat has the same key, and gets the same token", async () => {
   gateway.losesAnswers = 2;
   const asking = tokens.requestToken();

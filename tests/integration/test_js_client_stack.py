@@ -88,7 +88,11 @@ async def test_a_token_talks_once_and_refusals_are_kept_to(stack: Layout, instal
     assert 60 < report.pop("opensForSeconds") <= 121
     assert report == {
         "config": {"model": "gemini-3.8-live", "cooldown": 5},
-        "unreached": {"name": "LiveConnectError", "code": 1006, "reason": ""},
+        "unreached": {
+            "name": "LiveConnectError",
+            "code": 1006,
+            "reason": "connect ECONNREFUSED 127.0.0.1:1",
+        },
         "sameAgain": True,
         "said": "You said: hello",
         "used": True,

@@ -31,6 +31,33 @@ export type ConnectOptions = {
     baseUrl?: string;
     clock?: Clock;
 };
+/** @import { LiveToken } from "./live-token.js" */
+/** @import { Clock } from "./types.d.ts" */
+/**
+ * The class `GoogleGenAI` of `@google/genai`.
+ *
+ * @typedef {new (options: { apiKey: string,
+ *   httpOptions: { apiVersion: string, baseUrl?: string } }) =>
+ *   { readonly live: { connect(params: any): Promise<any> } }} LiveSdk
+ */
+/**
+ * What its `live.connect` takes; the model is the token's, unless told.
+ *
+ * @template {LiveSdk} S
+ * @typedef {Omit<Parameters<InstanceType<S>["live"]["connect"]>[0], "model"> &
+ *   { model?: string }} ConnectParams
+ */
+/**
+ * @template {LiveSdk} S
+ * @typedef {Awaited<ReturnType<InstanceType<S>["live"]["connect"]>>} SessionOf
+ */
+/**
+ * @typedef {object} ConnectOptions
+ * @property {AbortSignal} [signal] ends the attempt; not the session
+ * @property {number} [timeoutMs] default: 15 000
+ * @property {string} [baseUrl] where the Live API is, if it is not Google's
+ * @property {Clock} [clock]
+ */
 /**
  * Opens the token's one session.
  *

@@ -1,5 +1,6 @@
 /** A Live session with the official SDK, or a prompt refusal. */
 
+import { Attempt } from "./attempt.js";
 import { systemClock, unlessAborted } from "./clock.js";
 import { LiveConnectError } from "./errors.js";
 
@@ -35,9 +36,6 @@ import { LiveConnectError } from "./errors.js";
  * @property {Clock} [clock]
  */
 
-// An error event, or a rejection, mostly comes just before a close event that says more.
-const CLOSE_FOLLOWS_MS = 50;
-
 /**
  * Opens the token's one session.
  *
@@ -58,83 +56,34 @@ export async function connect(sdk, token, params, options = {}) {
   const { signal, timeoutMs = 15_000, baseUrl, clock = systemClock } = options;
   signal?.throwIfAborted();
   if (token.used) throw new LiveConnectError("TOKEN_USED", "a token opens one session");
-  const secret = token.value;
-  const hide = (/** @type {unknown} */ text) => String(text ?? "").replaceAll(secret, "[token]");
-  /** @type {Record<string, ((...events: unknown[]) => void) | undefined>} */
-  const callbacks = params.callbacks ?? {};
-  /** @type {"connecting" | "connected" | "given up"} */
-  let state = "connecting";
-  /** @type {Set<unknown>} */
-  const timers = new Set();
-  const { promise: refused, reject } = withReject();
-  const refuse = (
-    /** @type {LiveConnectError["code"]} */ code,
-    /** @type {unknown} */ reason,
-    milliseconds = 0,
-  ) => {
-    const run = () => reject(new LiveConnectError(code, hide(reason)));
-    if (milliseconds === 0) run();
-    else timers.add(clock.setTimeout(run, milliseconds));
-  };
-
-  const ai = new sdk({
-    apiKey: secret,
-    httpOptions: { apiVersion: token.apiVersion, ...(baseUrl === undefined ? {} : { baseUrl }) },
-  });
-  const connecting = Promise.resolve(
-    ai.live.connect({
-      ...params,
-      model: params.model ?? token.model,
-      callbacks: {
-        ...callbacks,
-        onopen: (/** @type {unknown[]} */ ...events) => {
-          token.markUsed();
-          if (state !== "given up") callbacks.onopen?.(...events);
-        },
-        onclose: (/** @type {{ code?: number, reason?: string }} */ event) => {
-          if (state === "connected") callbacks.onclose?.(event);
-          else refuse(event?.code ?? 1006, event?.reason);
-        },
-        onerror: (/** @type {{ message?: string }} */ event) => {
-          if (state === "connected") callbacks.onerror?.(event);
-          else refuse("FAILED", event?.message ?? "the connection failed", CLOSE_FOLLOWS_MS);
-        },
-      },
-    }),
-  );
-  connecting.catch((error) => refuse("FAILED", error?.message ?? error, CLOSE_FOLLOWS_MS));
-  refuse("TIMEOUT", `no session within ${timeoutMs / 1000} s`, timeoutMs);
-
+  const attempt = new Attempt(token, params.callbacks ?? {}, clock);
+  const model = params.model ?? token.model;
+  const connecting = open(sdk, token, { ...params, model, callbacks: attempt.callbacks }, baseUrl);
+  connecting.catch((error) => attempt.fail(String(error?.message ?? error)));
+  attempt.refuse("TIMEOUT", `no session within ${timeoutMs / 1000} s`, timeoutMs);
+  // How `connecting` failed is told by `refused`.
+  const connected = new Promise((resolve) => void connecting.then(resolve, () => {}));
   try {
-    const session = await unlessAborted(Promise.race([unlessFailed(connecting), refused]), signal);
-    state = "connected";
+    const session = await unlessAborted(Promise.race([connected, attempt.refused]), signal);
+    attempt.end("connected");
     return session;
   } catch (error) {
-    state = "given up";
+    attempt.end("given up");
     // Who has given up does not want the session that may come yet.
     connecting.then((session) => session?.close?.()).catch(() => {});
     token.release();
     throw error;
-  } finally {
-    for (const timer of timers) clock.clearTimeout(timer);
   }
 }
 
 /**
- * The rejection is told in another way.
- *
- * @template T
- * @param {Promise<T>} promise
- * @returns {Promise<T>}
+ * @param {LiveSdk} sdk
+ * @param {LiveToken} token
+ * @param {object} params
+ * @param {string | undefined} baseUrl
  */
-function unlessFailed(promise) {
-  return new Promise((resolve) => void promise.then(resolve, () => {}));
-}
-
-function withReject() {
-  /** @type {(reason: unknown) => void} */
-  let reject = () => {};
-  const promise = /** @type {Promise<never>} */ (new Promise((_, no) => (reject = no)));
-  promise.catch(() => {}); // the race may be over
-  return { promise, reject };
+async function open(sdk, token, params, baseUrl) {
+  const elsewhere = baseUrl === undefined ? {} : { baseUrl };
+  const httpOptions = { apiVersion: token.apiVersion, ...elsewhere };
+  return new sdk({ apiKey: token.value, httpOptions }).live.connect(params);
 }

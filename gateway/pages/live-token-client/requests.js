@@ -3,7 +3,7 @@
 import { inBackground, sleep, unlessAborted } from "./clock.js";
 import { LiveTokenError, refusalOf } from "./errors.js";
 
-/** @import { Clock, LiveTokensOptions } from "./types.d.ts" */
+/** @import { Clock, Credential, LiveTokensOptions } from "./types.d.ts" */
 
 /**
  * @typedef {{ method: "GET" | "POST", path: string, body?: string,
@@ -133,15 +133,21 @@ export class Requests {
     const given = typeof credential === "function" ? await credential() : credential;
     const asked = await more({ method, url });
     try {
-      const headers = new Headers({ Accept: "application/json", ...asked });
-      if (typeof given === "string") headers.set("Authorization", `Bearer ${given}`);
-      else headers.set("X-API-Key", given.apiKey);
+      const headers = new Headers({ Accept: "application/json", ...credentialHeader(given) });
+      for (const [name, value] of Object.entries(asked)) headers.set(name, value);
       return headers;
     } catch {
       // What the platform says of a bad header has the credential in it.
       throw new TypeError("the credential, or another header, is no text that a header can have");
     }
   }
+}
+
+/** @param {Credential} credential */
+function credentialHeader(credential) {
+  if (typeof credential === "string") return { Authorization: `Bearer ${credential}` };
+  if (typeof credential.apiKey === "string") return { "X-API-Key": credential.apiKey };
+  throw new TypeError(); // a program without types
 }
 
 /**

@@ -102,7 +102,7 @@ export interface LiveTokensOptions {
   baseUrl?: string | URL;
   /** Of one user. A function is asked before each request, so it can renew a JWT. */
   credential: Credential | (() => Credential | Promise<Credential>);
-  /** More headers for a request, such as `traceparent`. Asked before each. */
+  /** More headers for a request, such as `traceparent` or a proof; asked before each. */
   headers?: (request: {
     method: string;
     url: string;
