@@ -3,13 +3,14 @@
 from dataclasses import replace
 from http import HTTPStatus
 
+from gateway.envelope import COMMON_HEADERS
 from gateway.openapi.api import AnswerHeader, RequestHeader
 from gateway.openapi.live_token_refusals import mints, needs_credentials
 from gateway.transcoding.rules import Binding
+from gateway.transcoding.strict_json import Json
 
 _SERVICE = "tokenservice.v1"
 _KEY = r'^([!#-~]([ -~]{0,126}[!-~])?|"([ !#-\[\]-~]|\\["\\]){1,128}")$'
-_JWT = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
 _SUCCESS = frozenset({HTTPStatus.OK})
 _LIMITED = frozenset({HTTPStatus.TOO_MANY_REQUESTS})
 _MAY_BE_WAITED_FOR = frozenset({403, 409, 429, 503, 504})
@@ -26,8 +27,8 @@ REQUEST = (
     ),
     RequestHeader(
         "DPoP",
-        "A proof of possession (RFC 9449), where these are on.",
-        {"type": "string", "pattern": _JWT},
+        "A proof of possession (RFC 9449), where these are on; elsewhere it is not looked at.",
+        {"type": "string"},
         "eyJ0eXAiOiJkcG9wK2p3dCJ9.eyJqdGkiOiIxIn0.c2lnbmF0dXJl",
         where=needs_credentials,
     ),
@@ -91,6 +92,26 @@ _RETRY_AFTER = AnswerHeader(
     {"type": "integer", "minimum": 0},
 )
 
+_COMMON = {
+    "Cache-Control": "No answer is for a cache.",
+    "Content-Security-Policy": "No answer is a page.",
+    "Cross-Origin-Resource-Policy": "No answer is a part of another's page.",
+    "Referrer-Policy": "No answer tells others where it was.",
+    "Vary": "The headers of the request that the answer depends on.",
+    "X-Content-Type-Options": "An answer is what `Content-Type` says.",
+}
+_SOMETIMES = {
+    "Access-Control-Allow-Origin": "The origin of the page that asks, if it may read the answer.",
+    "Access-Control-Allow-Credentials": "`true` where that page may ask with credentials.",
+    "Access-Control-Expose-Headers": "The headers that this page may read.",
+    "Strict-Transport-Security": "That the service is to be asked over HTTPS alone, where it is.",
+}
+
+
+def _is(value: str) -> dict[str, Json]:
+    return {"type": "string", "const": value}
+
+
 ANSWER = (
     AnswerHeader(
         "X-Request-Id",
@@ -98,23 +119,13 @@ ANSWER = (
         {"type": "string", "pattern": "^[!-~]{1,128}$"},
         required=True,
     ),
-    AnswerHeader(
-        "Cache-Control",
-        "No answer is for a cache.",
-        {"type": "string", "const": "no-store"},
-        required=True,
+    *(
+        AnswerHeader(name, _COMMON[name], _is(value), required=True)
+        for name, value in COMMON_HEADERS.items()
     ),
-    AnswerHeader(
-        "Vary",
-        "The headers of the request that the answer depends on.",
-        {"type": "string"},
-        required=True,
-    ),
-    AnswerHeader(
-        "X-Content-Type-Options",
-        "The answer is what `Content-Type` says.",
-        {"type": "string", "const": "nosniff"},
-        required=True,
+    *(
+        AnswerHeader(name, description, {"type": "string"})
+        for name, description in _SOMETIMES.items()
     ),
     *(replace(each, statuses=_SUCCESS, where=tells_usage) for each in (*_LEFT, _RETRY_AFTER)),
     *(replace(each, statuses=_LIMITED, where=mints) for each in _LEFT),

@@ -1,7 +1,7 @@
 """How the live-token API refuses, with an example of each, made by what makes real answers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 from google.rpc import status_pb2
@@ -53,7 +53,15 @@ def _told(error: outcomes.ServiceError, reason: str = "", *, decided: bool = Fal
         error.metadata[outcomes.DECISION_ID] = _DECISION_ID
     status = status_pb2.Status.FromString(rendering.status_details(error))
     code = rendering.status_code(error)
-    return refusal.of_call(errors.CallFailedError(code, error.message, status))
+    refused = refusal.of_call(errors.CallFailedError(code, error.message, status))
+    return replace(refused, details=tuple(_stable(detail) for detail in refused.details))
+
+
+def _stable(value: Json) -> Json:
+    """Return the same with its members sorted: protobuf's maps have an order of their own."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _stable(value[name]) for name in sorted(value)}
 
 
 def _blocked(reason: str, message: str) -> Refusal:
@@ -213,11 +221,15 @@ def _of_codes(schema: str) -> Callable[[Sequence[str]], Json]:
     return of_codes
 
 
+def _body(case: RefusalCase) -> Json:
+    return _BY_CODE[case.code].body(_REQUEST_ID)
+
+
+def _problem(case: RefusalCase) -> Json:
+    return problems.problem(_BY_CODE[case.code], _REQUEST_ID)
+
+
 FORMS = (
-    RefusalForm(JSON, _of_codes("Refusal"), lambda case: _BY_CODE[case.code].body(_REQUEST_ID)),
-    RefusalForm(
-        PROBLEM,
-        _of_codes("Problem"),
-        lambda case: problems.problem(_BY_CODE[case.code], _REQUEST_ID),
-    ),
+    RefusalForm(JSON, _of_codes("Refusal"), _body),
+    RefusalForm(PROBLEM, _of_codes("Problem"), _problem),
 )
