@@ -8,7 +8,7 @@ PROTOC  = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m grpc_tools.protoc -Ip
           -I"$$($(BIN)/python -c 'import google.api.annotations_pb2 as m, pathlib; print(pathlib.Path(m.__file__).parents[2])')"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types protos protos-check image baseline constraints clean
+.PHONY: help run test check lint types protos protos-check openapi image baseline constraints clean
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,10 +35,15 @@ image: $(VENV)/dev.stamp
 	@mkdir -p build
 	@$(PROTOC) --include_imports --include_source_info -o build/image.binpb $(PROTOS)
 
-protos-check: image ## Generated code is fresh; buf lint and buf breaking are clean
+openapi: image ## Generate gateway/openapi.json from proto/ and its comments
+	$(BIN)/python -m gateway.openapi build/image.binpb
+
+protos-check: image ## Generated code and OpenAPI are fresh; buf lint and buf breaking are clean
 	@rm -rf build/fresh && mkdir -p build/fresh
 	@$(PROTOC) --python_out=build/fresh --pyi_out=build/fresh --grpc_python_out=build/fresh --mypy_grpc_out=build/fresh $(PROTOS)
 	@cd build/fresh && find . -type f | while read -r f; do cmp -s "$$f" "../../$$f" || { echo "$$f is stale: run make protos"; exit 1; }; done
+	@$(BIN)/python -m gateway.openapi build/image.binpb build/fresh/openapi.json
+	@cmp -s build/fresh/openapi.json gateway/openapi.json || { echo "gateway/openapi.json is stale: run make openapi"; exit 1; }
 	$(BIN)/buf lint build/image.binpb --exclude-path google
 	$(BIN)/buf breaking build/image.binpb --against proto/baseline.binpb --exclude-path google
 
