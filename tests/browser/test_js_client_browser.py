@@ -19,6 +19,7 @@ from stack.supervisor import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+_BUSY_MS = 60_000  # the machine may have other tests to run
 _TALK = """
 async ({ gateway, live, bearer }) => {
   const { LiveTokens, connect } = await import("live-token-client");
@@ -153,6 +154,7 @@ async def test_a_page_of_an_allowed_origin_talks(web: Web) -> None:
     assert "auth_tokens/" not in told["shown"]
     assert 60_000 < told["opensFor"] <= 121_000
     assert told["kept"] == [0, 0, "", f"{web.allowed}/browser.html"]
+    assert "auth_tokens/" not in "".join(complaints.warnings)
     assert complaints.errors == []
     assert complaints.failed_loads == []
 
@@ -173,10 +175,11 @@ async def test_the_example_page_asks_a_question(web: Web) -> None:
         for label, name in (("Gateway", "gateway"), ("Live API", "live"), ("Your JWT", "bearer")):
             await page.get_by_label(label).fill(asked[name])
         await page.get_by_label("Question").fill("Are you there?")
+        status = page.get_by_role("status")
         await page.get_by_role("button", name="Ask").click()
-        await expect(page.get_by_role("status")).to_have_text("You said: Are you there?")
+        await expect(status).to_have_text("You said: Are you there?", timeout=_BUSY_MS)
         await page.get_by_role("button", name="Ask").click()
-        await expect(page.get_by_role("status")).to_contain_text("; try again in ")
+        await expect(status).to_contain_text("; try again in ", timeout=_BUSY_MS)
     assert complaints.errors == []
 
 
