@@ -50,7 +50,7 @@ def problem(refused: Refusal, request_id: str) -> dict[str, Json]:
     members: dict[str, Json] = {
         "type": kind.uri,
         "title": kind.title,
-        "status": int(refused.status),
+        "status": refused.status,
         "detail": refused.error,
         "instance": _instance(request_id),
     }

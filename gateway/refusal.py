@@ -100,7 +100,7 @@ def of_call(error: errors.CallFailedError) -> Refusal:
             _retry_after(outcome.status, outcome.code, None),
             (render(error_details_pb2.ErrorInfo(reason=outcome.code, domain=DOMAIN)),),
         )
-    status = STATUS_BY_REASON.get(info.reason, outcome.status)
+    status = int(STATUS_BY_REASON.get(info.reason, outcome.status))  # logs show it as it is
     retry_after = _retry_after(status, info.reason, details.first(error_details_pb2.RetryInfo))
     quota = details.first(error_details_pb2.QuotaFailure)
     violations = quota.violations if quota is not None else ()

@@ -92,6 +92,7 @@ def test_the_contracts_reasons_decide(code: grpc.StatusCode, reason: str, status
     """A reason of the contract has the contract's status, and its sentence is passed on."""
     refused = refusal.of_call(failed(code, info(reason), message="A sentence."))
     assert (refused.status, refused.code, refused.error) == (status, reason, "A sentence.")
+    assert type(refused.status) is int  # a log would show the name of another
 
 
 def test_foreign_reasons_are_not_ours() -> None:
