@@ -1,18 +1,16 @@
 """A browser, and a stack for it, for each test module."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
 from chromium import chromium
-from playground import FAKE_MICROPHONE, Visitor, layout, visiting
+from layouts import laid_out
+from playground import FAKE_MICROPHONE, Visitor, visiting
 from playwright.async_api import Browser
+from servers_process import free_port
 
 from stack.supervisor import Stack, running
 
@@ -34,12 +32,10 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(browser: Browser) -> AsyncIterator[Stack]:  # noqa: ARG001 - none without one
     """Run the stack for this module; its visitors are users of their own."""
-    directory = tempfile.mkdtemp(prefix="live-")  # short: Unix sockets are in it
-    try:
-        async with running(layout(Path(directory), os.environ)) as stack:
+    port = free_port()  # that nobody takes while the gateway is away
+    with laid_out(GATEWAY_PORT=str(port)) as layout:
+        async with running(layout) as stack:
             yield stack
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

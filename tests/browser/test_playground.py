@@ -1,6 +1,7 @@
 """The playground, where all goes well."""
 
 import re
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -16,6 +17,17 @@ from stack.supervisor import Stack
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
+RESAMPLED = """async (rate) => {
+  const { Resampler, fromBase64, fromPcm, toBase64, toPcm } = await import("/playground/pcm.js");
+  const tone = Float32Array.from({ length: rate }, (_, n) => 0.5 * Math.sin((2764 * n) / rate));
+  const resampler = new Resampler(rate, 16000);
+  const pieces = [];
+  for (let start = 0; start < rate; start += 128) {
+    pieces.push(...resampler.push(tone.subarray(start, start + 128)));
+  }
+  const heard = fromPcm(fromBase64(toBase64(new Uint8Array(toPcm(Float32Array.from(pieces))))));
+  return [heard.length, Math.max(...heard)];
+}"""
 MINUTES_LEFT = r"\d:\d\d"
 
 
@@ -196,6 +208,26 @@ async def test_the_end_of_a_connection_is_announced(visit: Visit, stack: Stack) 
         await expect(talk).to_contain_text("1008")
         await expect(talk).not_to_contain_text("ends this connection in")
         await client.emulator("POST", "clock", {"reset": True})
+
+
+async def test_time_is_the_gateways(visit: Visit) -> None:
+    """A visitor whose clock is an hour wrong has as long as everybody else."""
+    async with visit() as visitor:
+        await visitor.page.clock.install(time=time.time() + 3600)
+        await visitor.introduce_oneself()
+        await visitor.get_token()
+        start, end = await visitor.region("Token").get_by_role("timer").all()
+        await expect(start).to_have_text(re.compile("1:5[0-9]|2:0[0-9]"))
+        await expect(end).to_have_text(re.compile("29:5[0-9]|30:0[0-9]"))
+
+
+async def test_sound_of_any_rate_becomes_what_the_service_hears(visit: Visit) -> None:
+    """A second of a tone has 16,000 samples in the end, whatever it had, and is as loud."""
+    async with visit() as visitor:
+        for rate in (16_000, 22_050, 44_100, 48_000, 96_000):
+            size, loudest = await visitor.page.evaluate(RESAMPLED, rate)
+            assert abs(size - 16_000) <= 1, rate
+            assert 0.45 < loudest <= 0.5, rate
 
 
 async def test_secrets_are_nowhere(visit: Visit) -> None:

@@ -12,23 +12,15 @@ from chromium import Complaints
 from client import TOKEN_PATH, new_user
 from playwright.async_api import expect
 from secrets_watch import WATCH
-from servers_process import free_port
-
-from stack.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
     from playwright.async_api import Browser, Locator, Page, Request
 
+    from stack.layout import Layout
+
 FAKE_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-_PORTS = (
-    "GATEWAY_PORT",
-    "TOKENSERVICE_PORT",
-    "GEMINI_LIVE_EMULATOR_PORT",
-    "GEMINI_LIVE_EMULATOR_TLS_PORT",
-)
 _NOTE_WHAT_IS_PLAYED = """
 window.played = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -42,12 +34,6 @@ _STORED = """async () => [
   history.state, location.href,
   (await indexedDB.databases()).length, (await caches.keys()).length,
 ]"""
-
-
-def layout(directory: Path, environment: Mapping[str, str]) -> Layout:
-    """Lay out a stack on ports that are free."""
-    inherited = {k: v for k, v in environment.items() if not k.startswith(("GEMINI_", "OTEL_"))}
-    return Layout.of(directory, inherited | {name: str(free_port()) for name in _PORTS})
 
 
 @dataclass

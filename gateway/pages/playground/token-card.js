@@ -44,10 +44,15 @@ function locked(constraints, apiVersion) {
     ["Model", model],
     ["Asked for", requestedModel && `${requestedModel}${stands}`],
     ["Answers in", constraints.responseModality === "AUDIO" ? "audio" : "text"],
-    ["Lifetime", `${constraints.maxDuration} minutes`],
+    ["Lifetime", minutes(constraints.maxDuration)],
     ["Temperature", temperature?.toString()],
     ["API version", apiVersion],
   ];
+}
+
+/** @param {number} count */
+function minutes(count) {
+  return count === 1 ? "1 minute" : `${count} minutes`;
 }
 
 /**
