@@ -88,6 +88,15 @@ async ({ gateway, bearer }) => {
   return (await tokens.get()).opensForMs() / 1000;
 }
 """
+_API_KEY = """
+async ({ gateway }) => {
+  const { LiveTokens } = await import("live-token-client");
+  const headers = () => ({ traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01` });
+  const tokens = new LiveTokens({ baseUrl: gateway, credential: { apiKey: "none" }, headers });
+  const { code, status, requestId } = await tokens.usage().catch((error) => error);
+  return { code, status, found: Boolean(requestId) };
+}
+"""
 _OWN_PAGE = """
 async ({ bearer }) => {
   const { LiveTokens } = await import("/live-token-client/index.js");
@@ -207,6 +216,13 @@ async def test_a_refusal_is_readable_across_origins(web: Web) -> None:
     assert 240 < second["retryAfter"] <= first["retryAfter"] <= 300
     assert first["requestId"] == second["requestId"]
     assert web.gateway.count("POST") == 2
+
+
+async def test_api_keys_and_traces_cross_origins(web: Web) -> None:
+    """The preflight allows X-API-Key and traceparent, and a page can read what 401 says."""
+    async with web.page(web.allowed) as (page, _):
+        told = await page.evaluate(_API_KEY, web.asked(new_user()))
+    assert told == {"code": "UNAUTHENTICATED", "status": 401, "found": True}
 
 
 async def test_a_wrong_clock_does_not_matter(web: Web) -> None:
