@@ -153,15 +153,15 @@ class Exchange:
         """Take a chunk; None is the end."""
         message = await self.sent.get()
         assert message["type"] == "http.response.body", message
-        body: bytes | None = message["body"]
-        return body if body or message.get("more_body") else None
+        more: bool = message.get("more_body", False)
+        return bytes(message["body"]) if more else None
 
     async def rest(self) -> bytes:
         """Take all that is left."""
         body = b""
         while True:
             message = await self.sent.get()
-            body += message.get("body", b"")
+            body += bytes(message.get("body", b""))
             if not message.get("more_body"):
                 return body
 
