@@ -74,7 +74,8 @@ class Api:
     `fields` has JSON Schema keywords of fields, by full name, which complete or
     replace those of their type; `always_there` the fields with presence that
     every answer has all the same. `security` are the requirements of an
-    operation; `envelope` makes the schema of an answer out of that of the message.
+    operation; `envelope` makes the schema of an answer out of that of the message;
+    `text_floats` is as the Transcoder has it.
     """
 
     information: Mapping[str, Json]
@@ -86,6 +87,7 @@ class Api:
     envelope: Callable[[Json], Json] = lambda schema: schema
     fields: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     always_there: frozenset[str] = frozenset()
+    text_floats: bool = True
     request_headers: Sequence[RequestHeader] = ()
     answer_headers: Sequence[AnswerHeader] = ()
     refusals: Sequence[RefusalCase] = ()

@@ -170,6 +170,7 @@ LIVE_TOKEN = Api(
     envelope=lambda schema: {"allOf": [{"$ref": "#/components/schemas/Success"}, schema]},
     fields={f"{_PACKAGE}.{name}": keywords for name, keywords in _FIELDS.items()},
     always_there=frozenset(f"{_PACKAGE}.{name}" for name in _ALWAYS_THERE),
+    text_floats=False,
     request_headers=REQUEST,
     answer_headers=ANSWER,
     refusals=CASES,

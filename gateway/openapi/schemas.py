@@ -34,7 +34,7 @@ class Schemas:
 
     def message(self, message: Descriptor, *, read: bool) -> Schema:
         """Return the schema of a message, a reference unless it has JSON of its own."""
-        own = proto_json.well_known(message, read=read)
+        own = proto_json.well_known(message, read=read, text_floats=self._api.text_floats)
         if own is not None:
             return own
         key = (message.full_name, read)
@@ -49,7 +49,8 @@ class Schemas:
         kind = field.message_type
         if kind is not None and kind.GetOptions().map_entry:
             values = self._one(kind.fields_by_name["value"], read=read)
-            schema: Schema = {"type": "object", "additionalProperties": values}
+            names = proto_json.keys(kind.fields_by_name["key"])
+            schema: Schema = {"type": "object", **names, "additionalProperties": values}
         elif field.is_repeated:
             schema = {"type": "array", "items": self._one(field, read=read)}
         else:
@@ -75,7 +76,7 @@ class Schemas:
     def _one(self, field: FieldDescriptor, *, read: bool) -> Schema:
         if field.message_type is not None:
             return self.message(field.message_type, read=read)
-        return proto_json.scalar(field, read=read)
+        return proto_json.scalar(field, read=read, text_floats=self._api.text_floats)
 
     def _object(self, message: Descriptor, *, read: bool) -> Schema:
         fields = [
