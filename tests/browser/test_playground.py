@@ -1,5 +1,7 @@
 """The playground, where all goes well."""
 
+import base64
+import json
 import re
 import time
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from client import caller
 from playground import Visitor
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, WebSocketRoute, expect
 from servers_waiting import until
 
 from stack.supervisor import Stack
@@ -160,6 +162,29 @@ async def test_an_answer_is_heard(visit: Visit) -> None:
         await expect(sound).to_contain_text('"data": "[9,600 bytes]"')
 
 
+async def test_sound_stops_when_it_shall(visit: Visit) -> None:
+    """A long answer is silenced by its button, and by the model when it was interrupted."""
+    async with visit() as visitor:
+        await visitor.page.route_web_socket(re.compile("/ws/"), RawModel)
+        await visitor.introduce_oneself()
+        await visitor.get_token()
+        await visitor.connect()
+        silence = visitor.button("Stop the sound")
+        await ask(visitor, "a long answer")
+        await silence.click()
+        await expect(silence).to_be_hidden()
+        await ask(visitor, "a long answer")
+        await expect(silence).to_be_visible()
+        await ask(visitor, "interrupted")
+        await expect(silence).to_be_hidden()
+        await expect(visitor.said.filter(has_text="interrupted")).to_have_count(2)
+        await ask(visitor, "nonsense")
+        await expect(visitor.events.last).to_contain_text("not JSON")
+        await ask(visitor, "a thought")
+        await expect(visitor.events.last).to_contain_text("a silent thought")
+        await expect(visitor.said.filter(has_text="a silent thought")).to_have_count(0)
+
+
 async def test_one_talks_by_microphone(visit: Visit) -> None:
     """What the microphone hears is sent until it is switched off, and then answered."""
     async with visit() as visitor:
@@ -259,6 +284,42 @@ async def test_what_is_forgotten_is_gone(visit: Visit) -> None:
             await expect(page.locator("main")).to_have_text(before, use_inner_text=True)
             assert set(await inputs(visitor)) <= {"", "bearer", "api-key", "TEXT", "AUDIO"}
             visitor.user += "-else"  # who would have to wait
+
+
+class RawModel:
+    """A service that says what it is asked to say, whatever it is."""
+
+    def __init__(self, socket: WebSocketRoute) -> None:
+        """Answer on this socket."""
+        self._socket = socket
+        socket.on_message(self._answer)
+
+    def _answer(self, frame: str | bytes) -> None:
+        message = json.loads(frame)
+        if "setup" in message:
+            self._socket.send(json.dumps({"setupComplete": {}}))
+            return
+        match message["realtimeInput"]["text"]:
+            case "a long answer":
+                sound = base64.b64encode(bytes(2 * 24_000 * 30)).decode()
+                blob = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": sound}}
+                self._content({"modelTurn": {"parts": [blob]}})
+            case "interrupted":
+                self._content({"interrupted": True})
+            case "a thought":
+                thought = {"text": "a silent thought", "thought": True}
+                self._content({"modelTurn": {"parts": [thought]}})
+            case _:
+                self._socket.send("{nonsense")
+
+    def _content(self, content: dict[str, Any]) -> None:
+        self._socket.send(json.dumps({"serverContent": content}))
+
+
+async def ask(visitor: Visitor, text: str) -> None:
+    """Write something to the model."""
+    await visitor.page.get_by_label("Your message").fill(text)
+    await visitor.button("Send").click()
 
 
 async def forget(visitor: Visitor) -> None:

@@ -85,6 +85,17 @@ async def test_a_wrong_credential_is_shown(visit: Visit) -> None:
         )
 
 
+async def test_a_credential_is_tried_when_it_is_complete(visit: Visit) -> None:
+    """Nothing is asked before a credential is entered, and of its beginnings none is tried."""
+    async with visit() as visitor:
+        assert [request.url for request in visitor.asked if "/api/" in request.url] == []
+        credential = visitor.page.get_by_label("The credential itself")
+        await credential.press_sequentially("not.a.credential")
+        await credential.blur()
+        await expect(credential).to_have_attribute("aria-invalid", "true")
+        assert len([request for request in visitor.asked if "/api/" in request.url]) == 1
+
+
 async def test_an_api_key_is_known_by_its_looks(visit: Visit) -> None:
     """A credential that looks like an API key is sent as one."""
     async with visit() as visitor:

@@ -18,7 +18,10 @@ const refusalPlace = find("refusal", HTMLElement);
 let stopToken = () => {};
 let stopRefusal = () => {};
 
-const { liveUrl } = await places();
+const { liveUrl } = await places().catch((error) => {
+  refusalPlace.append(make("p", { class: "refusal" }, "The gateway did not answer. Reload the page."));
+  throw error;
+});
 const api = new Api();
 const talk = new Talk(liveUrl);
 const mintForm = new MintForm(mint);

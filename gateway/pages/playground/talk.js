@@ -22,6 +22,8 @@ const BYTES_PER_SAMPLE = 2;
 export class Talk extends LiveListener {
   /** @type {LiveToken | undefined} */
   #token;
+  /** @type {LiveToken | undefined} */
+  #inUse; // of the socket; one can get another token meanwhile
   /** @type {LiveSocket | undefined} */
   #socket;
   #setUp = false;
@@ -99,6 +101,7 @@ export class Talk extends LiveListener {
   #open(handle) {
     const token = this.#token;
     if (!token) return;
+    this.#inUse = token;
     this.#speaker.prepare();
     this.#setUp = false;
     this.#closing.replaceChildren();
@@ -164,6 +167,8 @@ export class Talk extends LiveListener {
 
   #end() {
     this.#socket = undefined;
+    if (this.#inUse !== this.#token) this.#handle = "";
+    this.#inUse = undefined;
     this.#stopGoAway();
     this.#speaker.stop();
     this.#conversation.over();
@@ -172,7 +177,7 @@ export class Talk extends LiveListener {
 
   #begin() {
     this.#setUp = true;
-    this.#token?.markUsed();
+    this.#inUse?.markUsed();
     announce("Connected.");
     this.#show();
     if (document.activeElement === this.#connect) this.#words.focus();
@@ -211,26 +216,31 @@ export class Talk extends LiveListener {
   }
 
   async #startHearing() {
-    this.#hearing = true;
+    const reason = find("why-no-microphone", HTMLElement);
     this.#heardBytes = 0;
+    switchOff(this.#talk, true); // the browser may be asking for permission
     try {
       await this.#microphone.start();
+      reason.textContent = "";
     } catch (error) {
-      this.#hearing = false;
       const why = error instanceof DOMException ? error.name : "it does not work here";
-      find("why-no-microphone", HTMLElement).textContent = `No microphone: ${why}.`;
-      announce(`No microphone: ${why}.`);
+      reason.textContent = `No microphone: ${why}.`;
+      announce(reason.textContent);
       return;
+    } finally {
+      switchOff(this.#talk, false);
     }
-    find("why-no-microphone", HTMLElement).textContent = "";
+    this.#hearing = true;
     if (!this.#socket) return void this.#stopHearing(); // closed while permission was asked for
     this.#conversation.speaks();
     this.#show();
   }
 
   async #stopHearing() {
-    await this.#microphone.stop();
     this.#hearing = false;
+    switchOff(this.#talk, true);
+    await this.#microphone.stop();
+    switchOff(this.#talk, false);
     this.#conversation.spoke(this.#heardBytes / BYTES_PER_SAMPLE / RATE);
     this.#socket?.endOfSound();
     this.#show();
