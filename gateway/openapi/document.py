@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from google.protobuf import descriptor_pb2
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
 
 from gateway.openapi import parameters
 from gateway.openapi.api import Api, Example
@@ -12,13 +12,14 @@ from gateway.openapi.headers import Headers
 from gateway.openapi.refusals import Refusals
 from gateway.openapi.schemas import Schemas
 from gateway.transcoding import router
-from gateway.transcoding.rules import WHOLE, Binding, bindings
+from gateway.transcoding.rules import Binding, bindings
+from gateway.transcoding.streaming import EVENTS, NDJSON
 from gateway.transcoding.strict_json import Json
 
 _METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE")
 """The methods that OpenAPI 3.1 has words for."""
 _JSON = "application/json"
-_STREAMS = ("application/x-ndjson", "text/event-stream")
+_ANYTHING: Json = {"*/*": {"schema": {}}}
 
 
 def make(image: descriptor_pb2.FileDescriptorSet, api: Api) -> dict[str, Json]:
@@ -48,7 +49,7 @@ class _Document:
             if binding.http_method in _METHODS
         ]
         for binding in all_bindings:  # what is read has the names that are left
-            self._answer(binding)
+            self._content(binding, Example())
         paths: dict[str, dict[str, Json]] = {}
         seen: dict[str, int] = {}
         for binding in all_bindings:
@@ -91,25 +92,34 @@ class _Document:
     def _request_body(self, binding: Binding, example: Example) -> dict[str, Json]:
         if binding.body is None:
             return {}
-        if binding.body == WHOLE or isinstance(binding.body, str):
-            about = binding.rpc.input_type.full_name
+        field = binding.body if isinstance(binding.body, FieldDescriptor) else None
+        about = binding.rpc.input_type.full_name if field is None else field.full_name
+        description = self._comments.of(about) or about
+        if binding.raw_body:
+            return {"description": description, "content": _ANYTHING}
+        if field is None:
             schema = self._schemas.message(binding.rpc.input_type, read=True)
         else:
-            about = binding.body.full_name
-            schema = self._schemas.value(binding.body, read=True)
+            schema = self._schemas.value(field, read=True)
         content: Json = {_JSON: {"schema": schema, **_examples(example.requests)}}
-        return {"description": self._comments.of(about) or about, "content": content}
+        return {"description": description, "content": content}
 
     def _success(self, binding: Binding, example: Example) -> Json:
         output = binding.rpc.output_type
-        schema = self._api.envelope(self._answer(binding))
-        answer: Json = {"schema": schema, **_examples(example.answers)}
-        media_types = _STREAMS if binding.rpc.server_streaming else (_JSON,)
         return {
             "description": self._comments.of(output.full_name) or output.full_name,
             "headers": self._headers.of_answer(binding, 200),
-            "content": dict.fromkeys(media_types, answer),
+            "content": self._content(binding, example),
         }
+
+    def _content(self, binding: Binding, example: Example) -> Json:
+        if binding.raw_response:
+            return _ANYTHING
+        schema = self._answer(binding)
+        if binding.streams:
+            line: Json = {"type": "object", "properties": {"result": schema}}
+            return {NDJSON: {"schema": line}, _JSON: {"schema": line}, EVENTS: {"schema": schema}}
+        return {_JSON: {"schema": self._api.envelope(schema), **_examples(example.answers)}}
 
     def _answer(self, binding: Binding) -> Json:
         if binding.response_body is not None:

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.openapi import proto_json
 from gateway.openapi.schemas import Schemas
-from gateway.transcoding import messages
+from gateway.transcoding.fields import is_text
 from gateway.transcoding.rules import WHOLE, Binding
 from gateway.transcoding.strict_json import Json
 from gateway.transcoding.template import ANY, REST, Variable
@@ -27,21 +26,15 @@ def of(binding: Binding, schemas: Schemas, hidden: frozenset[str]) -> Iterator[J
         yield _of_path(binding, variable, schemas)
     if binding.body == WHOLE:
         return
-    taken = {variable.field_path for variable in binding.template.variables}
-    if binding.body is not None and not isinstance(binding.body, str):
-        taken.add(binding.body.name)
     for fields in _leaves(binding.rpc.input_type, ()):
-        prefixes = {".".join(f.name for f in fields[: i + 1]) for i in range(len(fields))}
-        if not prefixes & taken and fields[-1].full_name not in hidden:
+        names = tuple(field.name for field in fields)
+        given = any(names[:length] in binding.taken for length in range(1, len(names) + 1))
+        if not given and fields[-1].full_name not in hidden:
             yield _of_query(fields, schemas)
 
 
 def _of_path(binding: Binding, variable: Variable, schemas: Schemas) -> Json:
-    message: Descriptor = binding.rpc.input_type
-    *parents, leaf = variable.field_path.split(".")
-    for name in parents:
-        message = cast("Descriptor", message.fields_by_name[name].message_type)  # by the rule
-    field = message.fields_by_name[leaf]
+    field = binding.variables[variable.field_path].fields[-1]
     segments = binding.template.segments[variable.start : variable.end]
     schema = proto_json.text(field)
     if segments != (ANY,):
@@ -72,13 +65,10 @@ def _of_query(fields: tuple[FieldDescriptor, ...], schemas: Schemas) -> Json:
 def _leaves(
     message: Descriptor, above: tuple[FieldDescriptor, ...]
 ) -> Iterator[tuple[FieldDescriptor, ...]]:
-    """Yield the fields along the way to each that can be a parameter; no message twice."""
+    """Yield the fields along the way to each that can be a parameter, no message in itself."""
     for field in message.fields:
         kind = field.message_type
-        if kind is None or (
-            not field.is_repeated
-            and (kind.full_name in messages.WRAPPERS or kind.full_name in messages.TEXTS)
-        ):
+        if kind is None or is_text(field):
             yield (*above, field)
         elif not field.is_repeated and not _is_within(kind, message, above):
             yield from _leaves(kind, (*above, field))
