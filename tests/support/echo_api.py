@@ -1,0 +1,173 @@
+"""The echo API's descriptors, and a real gRPC server that answers with what it was asked."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc_tools  # type: ignore[import-untyped]
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2, message_factory
+from google.rpc import error_details_pb2, status_pb2
+from grpc_tools import protoc
+
+from gateway.transcoding.router import services
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
+    from google.protobuf.message import Message
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_HERE = Path(__file__).parent
+_INCLUDES = (
+    _HERE,
+    _HERE.parents[1] / "proto",
+    Path(grpc_tools.__file__).parent / "_proto",
+    Path(annotations_pb2.__file__).parents[2],
+)
+_PROTOS = (
+    "echo.proto",
+    "tokenservice/v1/tokenservice.proto",
+    "google/rpc/error_details.proto",  # for Envoy, which prints the details of errors
+)
+_SECONDS = 1_767_225_600  # 2026-01-01T00:00:00Z
+
+
+def compile_descriptors(into: Path) -> Path:
+    """Write the FileDescriptorSet of the echo API and of TokenService; return where it is."""
+    image = into / "echo.binpb"
+    arguments = ["protoc", *(f"-I{path}" for path in _INCLUDES), "--include_imports"]
+    if protoc.main([*arguments, f"--descriptor_set_out={image}", *_PROTOS]) != 0:
+        raise RuntimeError("the protos do not compile")
+    return image
+
+
+def read_services(image: Path) -> list[ServiceDescriptor]:
+    """Return the services of a FileDescriptorSet, in a pool of their own."""
+    return services(descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes()))
+
+
+@dataclass(frozen=True)
+class Call:
+    """An RPC as the server saw it."""
+
+    path: str
+    request: Message
+
+
+@dataclass
+class EchoServer:
+    """Remembers what it was asked since it was last asked for it."""
+
+    _calls: list[Call] = field(default_factory=list)
+
+    def take(self) -> list[Call]:
+        """Return the RPCs since this was called before."""
+        calls, self._calls = self._calls, []
+        return calls
+
+    async def answer(self, rpc: MethodDescriptor, request: Message, context: Context) -> Message:
+        """Answer one RPC: the request itself, or what its type allows."""
+        self._calls.append(Call(f"/{rpc.containing_service.full_name}/{rpc.name}", request))
+        if rpc.input_type.name == "Failure":
+            await fail(request, context)
+        if rpc.output_type is rpc.input_type:
+            return request
+        response = message_factory.GetMessageClass(rpc.output_type)()
+        if rpc.output_type.name == "Seen":
+            show(response, request)
+        else:
+            populate(response)
+        return response
+
+
+def show(seen: Any, request: Any) -> None:
+    """Fill a Seen, which has parts of the request to choose from."""
+    seen.request.CopyFrom(request)
+    if request.small:
+        seen.requests.add().CopyFrom(request)
+    seen.text, seen.number = request.text, request.large
+    seen.texts.extend(request.texts)
+    if request.HasField("time"):
+        seen.time.CopyFrom(request.time)
+    for name, value in request.labels.items():
+        seen.labels[name] = value
+
+
+async def fail(request: Any, context: Context) -> None:
+    """End the RPC as a Failure asks for; 0 is no failure."""
+    if not request.code:
+        return
+    code = next(each for each in grpc.StatusCode if each.value[0] == request.code)
+    if request.detailed:
+        status = status_pb2.Status(code=request.code, message=request.message)
+        status.details.add().Pack(error_details_pb2.ErrorInfo(reason="SO", domain="echo"))
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    await context.abort(code, request.message)
+
+
+def populate(message: Message, depth: int = 0) -> None:
+    """Set each field of `message` to something that its name or type suggests."""
+    if message.DESCRIPTOR.full_name == "google.protobuf.Timestamp":
+        setattr(message, "seconds", _SECONDS)  # noqa: B010 - which Message does not have
+        return
+    for each in message.DESCRIPTOR.fields:
+        kind = each.message_type
+        value = getattr(message, each.name)
+        if kind is not None and kind.GetOptions().map_entry:
+            continue
+        if kind is None:
+            scalar = _scalar(each)
+            value.append(scalar) if each.is_repeated else setattr(message, each.name, scalar)
+        elif depth < 3:
+            member = value.add() if each.is_repeated else value
+            member.SetInParent()
+            populate(member, depth + 1)
+
+
+def _scalar(each: FieldDescriptor) -> Any:
+    if each.enum_type is not None:
+        return each.enum_type.values[-1].number
+    samples: dict[int, Any] = {each.CPPTYPE_STRING: each.name, each.CPPTYPE_BOOL: True}
+    if each.type == each.TYPE_BYTES:
+        return each.name.encode()
+    if each.cpp_type in {each.CPPTYPE_FLOAT, each.CPPTYPE_DOUBLE}:
+        return each.number + 0.5
+    return samples.get(each.cpp_type, each.number)
+
+
+@asynccontextmanager
+async def serve_echo(
+    all_services: Iterable[ServiceDescriptor], address: str
+) -> AsyncIterator[EchoServer]:
+    """Serve `all_services` at a gRPC address."""
+    echo = EchoServer()
+    server = grpc.aio.server()
+    for service in all_services:
+        handlers = {rpc.name: _handler(echo, rpc) for rpc in service.methods}
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service.full_name, handlers),)
+        )
+    server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield echo
+    finally:
+        await server.stop(grace=None)
+
+
+def _handler(echo: EchoServer, rpc: MethodDescriptor) -> Any:
+    async def answer(request: Message, context: Context) -> Message:
+        return await echo.answer(rpc, request, context)
+
+    return grpc.unary_unary_rpc_method_handler(
+        answer,  # type: ignore[arg-type]
+        request_deserializer=message_factory.GetMessageClass(rpc.input_type).FromString,
+        response_serializer=lambda message: message.SerializeToString(),
+    )
