@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 from gateway import deadlines, forwarding, negotiation
 from gateway.client_metadata import ClientMetadata
 from gateway.cors import Cors, Preflights
+from gateway.credentials_first import CredentialsFirst
 from gateway.envelope import V2Envelope
 from gateway.observing import Observed
 from gateway.pages.site import Site, make_pages
@@ -14,7 +15,7 @@ from gateway.settings import GatewaySettings
 from gateway.shedding import SheddingCaller
 from gateway.tracing import TracedCaller
 from gateway.transcoding.asgi import Transcoder
-from gateway.transcoding.calling import ChannelCaller, Metadata
+from gateway.transcoding.calling import CallOptions, ChannelCaller, Metadata
 from gateway.transcoding.router import make_router
 from serving.clock import Clock, steady_clock
 from tokenservice.v1 import tokenservice_pb2
@@ -40,15 +41,20 @@ def make_app(
         negotiation.ensure_acceptable(request.headers)
         return forwarding.metadata(request, baggage_keys) + client(request)
 
+    def options(request: Request) -> CallOptions:
+        return CallOptions(metadata(request), deadlines.timeout(request.headers))
+
+    shedding = SheddingCaller(call, settings.max_concurrent_requests, exempt=_HEALTH)
     transcoder = Transcoder(
         router,
-        SheddingCaller(call, settings.max_concurrent_requests, exempt=_HEALTH),
+        shedding,
         V2Envelope(clock or steady_clock()),
         metadata=metadata,
         timeout=lambda request: deadlines.timeout(request.headers),
         prepare=forwarding.idempotency_key,
         max_body_bytes=settings.max_body_bytes,
         body_timeout=settings.body_timeout_ms / 1000,
+        before_refusal=CredentialsFirst(shedding, options),
         text_floats=False,  # the contract has numbers, and nothing that is none
     )
     pages = make_pages(settings)

@@ -1,6 +1,6 @@
 """The transcoder as an ASGI application."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from google.protobuf.message import Message
@@ -13,7 +13,12 @@ from gateway.transcoding import receiving, streaming
 from gateway.transcoding.answering import AnswerHeaders, StreamAnswer, raw_response
 from gateway.transcoding.binding import bind
 from gateway.transcoding.calling import Caller, CallOptions, Metadata, Reply
-from gateway.transcoding.errors import CallFailedError, MethodNotAllowedError, RequestError
+from gateway.transcoding.errors import (
+    CallFailedError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    RequestError,
+)
 from gateway.transcoding.rendering import render
 from gateway.transcoding.router import Match, Router
 from gateway.transcoding.rules import Binding
@@ -44,13 +49,19 @@ def no_headers(_request: Request, _initial: Metadata) -> dict[str, str]:
     return {}
 
 
+async def _nothing(_request: Request, _binding: Binding, _error: InvalidRequestError) -> None:
+    """Let the refusal stand."""
+
+
 class Transcoder:
     """Serves the RPCs of `router` over HTTP: unary and server-streaming.
 
     `metadata` chooses what is sent along with the RPC, and `timeout` how many
     seconds its caller allows for it, None for as many as there are; `prepare`
     completes the message from the headers. All may raise RequestError. A body has at
-    most `max_body_bytes`, and `body_timeout` seconds to arrive in.
+    most `max_body_bytes`, and `body_timeout` seconds to arrive in. `before_refusal`
+    is awaited where body and parameters make no message, and may raise what is to be
+    answered instead.
 
     `answer_headers` gives streams and raw bodies, which the envelope does not
     write, their headers for the server's initial metadata. `pause` is the
@@ -72,6 +83,9 @@ class Transcoder:
         answer_headers: AnswerHeaders = no_headers,
         pause: float = DEFAULT_PAUSE,
         text_floats: bool = True,
+        before_refusal: Callable[[Request, Binding, InvalidRequestError], Awaitable[None]] = (
+            _nothing
+        ),
     ) -> None:
         self._router = router
         self._call = call
@@ -84,6 +98,7 @@ class Transcoder:
         self._answer_headers = answer_headers
         self._pause = pause
         self._text_floats = text_floats
+        self._before_refusal = before_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -149,13 +164,17 @@ class Transcoder:
             timeout=self._body_timeout,
             any_type=raw,
         )
-        message = bind(
-            match,
-            query_string=request.scope["query_string"].decode("latin-1"),
-            body=body,
-            content_type=request.headers.get("content-type", "") if raw else "",
-            text_floats=self._text_floats,
-        )
+        try:
+            message = bind(
+                match,
+                query_string=request.scope["query_string"].decode("latin-1"),
+                body=body,
+                content_type=request.headers.get("content-type", "") if raw else "",
+                text_floats=self._text_floats,
+            )
+        except InvalidRequestError as error:
+            await self._before_refusal(request, match.binding, error)
+            raise
         self._prepare(message, request.headers)
         return message
 

@@ -256,6 +256,11 @@ async def live_token(
             "GEMINI_PROBE_SECONDS": "0.05",
             "GOOGLE_GEMINI_BASE_URL": emulator.base_url,
             "DRAIN_SECONDS": "1",
+            # Patience, for a machine that is busy: no test is about time that really passes.
+            "GEMINI_ATTEMPT_TIMEOUT_MS": "10000",
+            "TOKENSERVICE_POLICY_TIMEOUT_MS": "10000",
+            "TOKENSERVICE_DEADLINE_MS": "25000",
+            "GATEWAY_RPC_TIMEOUT_MS": "30000",
             **variables,
         }
         kinds: list[type[Settings]] = [PolicySettings, TokenServiceSettings, GatewaySettings]

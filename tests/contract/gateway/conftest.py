@@ -48,6 +48,8 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     requests: list[Any] = field(default_factory=list)
+    refused: list[Any] = field(default_factory=list)
+    """What no request for a token can be, whoever sent it."""
     metadata: dict[str, str] = field(default_factory=dict)
     metadata_keys: list[str] = field(default_factory=list)
     time_remaining: float | None = None
@@ -57,7 +59,9 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
         self.__init__()  # type: ignore[misc]
 
     async def _take(self, request: Any, context: Context, *, anyone: bool = False) -> None:
-        self.requests.append(request)
+        modality = getattr(request, "response_modality", "").upper()
+        refused = modality not in {"", "TEXT", "AUDIO"}
+        (self.refused if refused else self.requests).append(request)
         self.metadata = {str(k): str(v) for k, v in context.invocation_metadata() or ()}
         self.metadata_keys = [str(k) for k, _ in context.invocation_metadata() or ()]
         self.time_remaining = context.time_remaining()
@@ -78,6 +82,8 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
             raise self.failure
         if self.status is not None:
             await context.abort(*self.status)
+        if refused:
+            raise errors.InvalidArgument("responseModality", "must be TEXT or AUDIO")
 
     @property
     def usage(self) -> pb.Usage:

@@ -1,4 +1,4 @@
-"""JSON that parsers disagree about: 400 over HTTP, whoever sends it, and never a 500."""
+"""JSON that parsers disagree about: 400 over HTTP, and never a 500."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from raw_http import RawAnswer, exchange, request
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JSON = "Content-Type: application/json"
+AUTH = "Authorization: Bearer good"
 CORPUS: dict[str, bytes] = {
     "duplicate": b'{"model":"a","model":"a"}',
     "duplicate by an escape": b'{"model":"a","\\u006dodel":"a"}',
@@ -73,14 +74,14 @@ async def asked(gateway: Any, body: bytes, *lines: str) -> RawAnswer:
 @pytest.mark.parametrize("name", CORPUS)
 async def test_malformed_json_is_400(gateway: Any, name: str) -> None:
     """Nothing that could be read in two ways is read."""
-    answer = await asked(gateway, CORPUS[name])
+    answer = await asked(gateway, CORPUS[name], AUTH)
     assert (answer.status, answer.body["code"]) == (400, "INVALID_ARGUMENT"), answer
     assert gateway.service.requests == []
 
 
 async def test_sixteen_levels_are_read(gateway: Any) -> None:
     """The depth that is allowed is refused for its content alone."""
-    answer = await asked(gateway, b'{"x":' + b"[" * 15 + b"]" * 15 + b"}")
+    answer = await asked(gateway, b'{"x":' + b"[" * 15 + b"]" * 15 + b"}", AUTH)
     assert (answer.status, answer.body["details"][1]["fieldViolations"][0]["field"]) == (400, "x")
 
 

@@ -61,9 +61,15 @@ def check_refused(gateway: Any, answer: Any, status: int, code: str) -> None:
     ids=range(29),
 )
 async def test_malformed_bodies(gateway: Any, body: bytes, field: str | None) -> None:
-    """A body that cannot be a request is 400 and names the field, whoever sends it."""
+    """A body that cannot be a request is 400 and names the field; who calls is judged before.
+
+    But not before the syntax: what is no JSON is 400 whoever sends it.
+    """
     headers = {"Content-Type": "application/json"}
+    status, code = (400, "INVALID_ARGUMENT") if field is None else (401, "UNAUTHENTICATED")
     answer = await gateway.browser.ask("POST", MINT, data=body, headers=headers)
+    check_refused(gateway, answer, status, code)
+    answer = await gateway.browser.ask("POST", MINT, data=body, headers=JSON)
     check_refused(gateway, answer, 400, "INVALID_ARGUMENT")
     if field is not None:
         assert field in answer.body["error"]

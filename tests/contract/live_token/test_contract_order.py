@@ -20,7 +20,7 @@ BLOCKED = "127.0.0.2"
 STEPS = [
     {"size": 413, "media type": 415, "syntax": 400},
     {"credentials": 401},
-    {"range": 400, "model": 400, "instruction": 400},
+    {"range": 400, "type": 400, "name": 400, "model": 400, "instruction": 400},
     {"address": 403, "pattern": 429},
     {"quota": 429},
     {"mint": 502},
@@ -33,6 +33,8 @@ CODES = {
     "syntax": "INVALID_ARGUMENT",
     "credentials": "UNAUTHENTICATED",
     "range": "INVALID_ARGUMENT",
+    "type": "INVALID_ARGUMENT",
+    "name": "INVALID_ARGUMENT",
     "model": "MODEL_NOT_ALLOWED",
     "instruction": "CUSTOM_INSTRUCTION_NOT_ALLOWED",
     "address": "ADDRESS_BLOCKED",
@@ -42,6 +44,8 @@ CODES = {
 }
 FIELDS = {
     "range": '"duration": 61',
+    "type": '"duration": 2.9',
+    "name": '"colour": "red"',
     "model": '"model": "gemini-1"',
     "instruction": '"systemInstruction": "be rude"',
 }
@@ -122,7 +126,7 @@ async def test_each_wrong_alone_is_told(chain: Chain) -> None:
 async def test_what_is_refused_for_its_content_spends_nothing(launch: Any) -> None:
     """Whoever has one token left still has it after every such refusal."""
     chain = await launch(LIVE_API_MAX_TOKENS_PER_HOUR="1", LIVE_API_MAX_TOKENS_PER_DAY="1")
-    for wrong in ("size", "media type", "syntax", "range", "model", "instruction", "pattern"):
+    for wrong in ("size", "media type", "syntax", *FIELDS, "pattern"):
         answer = await Sender(chain, "ann", (wrong,)).send()
         assert answer.body["code"] == CODES[wrong]
     usage = await chain.usage()
