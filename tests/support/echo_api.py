@@ -80,11 +80,32 @@ class EchoServer:
         if rpc.output_type is rpc.input_type:
             return request
         response = message_factory.GetMessageClass(rpc.output_type)()
-        if rpc.output_type.name == "Seen":
-            show(response, request)
-        else:
-            populate(response)
+        _fill(response, request)
         return response
+
+    async def stream(
+        self, rpc: MethodDescriptor, request: Any, context: Context
+    ) -> AsyncIterator[Message]:
+        """Answer one RPC with as many messages as a Counting asks for."""
+        self._calls.append(Call(f"/{rpc.containing_service.full_name}/{rpc.name}", request))
+        for number in range(request.count):
+            response: Any = message_factory.GetMessageClass(rpc.output_type)()
+            if rpc.output_type.name == "HttpBody":
+                response.content_type, response.data = "text/plain", f"{number};".encode()
+            else:
+                response.small, response.text = number, "a\nb\u2028é"
+            yield response
+        await fail(request, context)
+
+
+def _fill(response: Any, request: Any) -> None:
+    if response.DESCRIPTOR.name == "Seen":
+        show(response, request)
+    elif response.DESCRIPTOR.name in {"HttpBody", "Page"}:
+        body = response if response.DESCRIPTOR.name == "HttpBody" else response.content
+        body.content_type, body.data = request.word, request.text.encode()
+    else:
+        populate(response)
 
 
 def show(seen: Any, request: Any) -> None:
@@ -101,10 +122,12 @@ def show(seen: Any, request: Any) -> None:
 
 
 async def fail(request: Any, context: Context) -> None:
-    """End the RPC as a Failure asks for; 0 is no failure."""
+    """End the RPC as a Failure or Counting asks for; 0 is no failure."""
     if not request.code:
         return
     code = next(each for each in grpc.StatusCode if each.value[0] == request.code)
+    if request.DESCRIPTOR.name == "Counting":
+        await context.abort(code, "no more")
     if request.detailed:
         status = status_pb2.Status(code=request.code, message=request.message)
         status.details.add().Pack(error_details_pb2.ErrorInfo(reason="SO", domain="echo"))
@@ -117,7 +140,8 @@ def populate(message: Message, depth: int = 0) -> None:
     if message.DESCRIPTOR.full_name == "google.protobuf.Timestamp":
         setattr(message, "seconds", _SECONDS)  # noqa: B010 - which Message does not have
         return
-    for each in message.DESCRIPTOR.fields:
+    fields: Any = message.DESCRIPTOR.fields
+    for each in fields:
         kind = each.message_type
         value = getattr(message, each.name)
         if kind is not None and kind.GetOptions().map_entry:
@@ -166,8 +190,15 @@ def _handler(echo: EchoServer, rpc: MethodDescriptor) -> Any:
     async def answer(request: Message, context: Context) -> Message:
         return await echo.answer(rpc, request, context)
 
-    return grpc.unary_unary_rpc_method_handler(
-        answer,  # type: ignore[arg-type]
+    async def stream(request: Message, context: Context) -> AsyncIterator[Message]:
+        async for message in echo.stream(rpc, request, context):
+            yield message
+
+    make: Any = grpc.unary_unary_rpc_method_handler
+    if rpc.server_streaming:
+        make = grpc.unary_stream_rpc_method_handler
+    return make(
+        stream if rpc.server_streaming else answer,
         request_deserializer=message_factory.GetMessageClass(rpc.input_type).FromString,
         response_serializer=lambda message: message.SerializeToString(),
     )

@@ -11,6 +11,7 @@ from envoy_sides import Case
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+JSON = "application/json"
 _INTEGERS = ("0", "7", "-7", "007", "+7", "-0", "1e3", "1.0", "1.5", "", "abc", "0x10", " 7", "NaN")
 _LIMITS = {
     "small": ("2147483647", "2147483648", "-2147483648", "-2147483649"),
@@ -103,7 +104,7 @@ def all_cases() -> list[Case]:
         _in_bodies,
         _wrong_types,
     )
-    others = (_bodies, _heads, _failures, _token_service)
+    others = (_bodies, _heads, _failures, _token_service, _streams, _raw)
     return list(dict.fromkeys(case for family in (*families, *others) for case in family()))
 
 
@@ -371,6 +372,38 @@ def _failures() -> Iterator[Case]:
         yield Case("GET", f"/fail/{code}?message=no&detailed=true")
     yield Case("GET", "/fail/5?message=%E2%82%AC%0A%25")
     yield Case("HEAD", "/fail/5")
+
+
+def _streams() -> Iterator[Case]:
+    types = {"array": JSON, "lines": "application/x-ndjson", "events": "text/event-stream"}
+    for stream, media_type in types.items():
+        for target in (
+            *("/streams/0", "/streams/1", "/streams/3", "/streams/40", "/streams/a"),
+            *("/streams/0?code=5", "/streams/2?code=5", "/streams/2/nothing"),
+        ):
+            yield Case("GET", target, b"", (f"Accept: {media_type}",), stream)
+
+
+def _raw() -> Iterator[Case]:
+    for place in ("page", "part"):
+        for query in ("word=text/html", "word=image/png", "word=", "word=a%0d%0aB:c", "unknown=a"):
+            yield Case("GET", f"/raw/{place}/a?{query}")
+        yield Case("HEAD", f"/raw/{place}/a?word=text/html")
+    for target in ("0", "1", "3", "a", "0?code=5", "2?code=5"):
+        yield Case("GET", f"/raw/pages/{target}")
+    for place in ("uploads", "uploads/a"):
+        for body in (b"", b'{"data":"AA=="}', b"\xff\x00", b"a" * 5000):
+            for value in ("text/plain", "application/octet-stream", "a/b;c=d", JSON):
+                yield Case("POST", f"/raw/{place}", body, (f"Content-Type: {value}",))
+        yield Case(
+            "POST", f"/raw/{place}", b"a", ("Content-Type: text/plain", "Expect: 100-continue")
+        )
+        yield Case("POST", f"/raw/{place}?title=b", b"a", ("Content-Type: text/plain",))
+        yield Case("PUT", f"/raw/{place}", b"a", ("Content-Type: text/plain",))
+    chunks = b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    heads = ("Content-Type: text/plain", "Transfer-Encoding: chunked")
+    yield Case("POST", "/raw/uploads", chunks, heads)
+    yield Case("POST", "/raw/uploads/a", chunks, heads)
 
 
 def _token_service() -> Iterator[Case]:

@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from echo_api import Call, EchoServer, compile_descriptors, read_services, serve_echo
 from envoy_process import Listening, envoy, pipe, transcoding_config
-from starlette.responses import Response
 
-from gateway import http_server, refusal
+from gateway import http_server
 from gateway.settings import GatewaySettings
-from gateway.transcoding.asgi import Transcoder
-from gateway.transcoding.calling import ChannelCaller, Reply
-from gateway.transcoding.router import make_router
+from gateway.transcoding import app
 from serving.channel import open_channel
 
 if TYPE_CHECKING:
@@ -27,13 +24,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from google.protobuf.descriptor import ServiceDescriptor
-    from starlette.requests import Request
 
-    from gateway.transcoding.errors import CallFailedError, RequestError
-    from gateway.transcoding.strict_json import Json
+    Connect = Callable[[str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
-    Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
-
+STREAMS = {
+    "": {},
+    "array": {},
+    "lines": {"stream_newline_delimited": True},
+    "events": {"stream_sse_style_delimited": True},
+}
+"""How streams are written, and what Envoy must be told for it: of us, clients ask for one."""
 NOT_ENVOYS = {"echo.v1.Parts"}
 """Services whose rules Envoy refuses."""
 _MAX_BODY_BYTES = 65_536
@@ -41,12 +41,16 @@ _MAX_BODY_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Case:
-    """One HTTP request, as bytes that no client library would improve."""
+    """One HTTP request, as bytes that no client library would improve.
+
+    `stream` is how the answer's messages are written, one of STREAMS; empty if it is no stream.
+    """
 
     method: str
     target: str
     body: bytes = b""
     headers: tuple[str, ...] = ()
+    stream: str = ""
 
     @property
     def name(self) -> str:
@@ -78,15 +82,30 @@ class Seen:
     status: int
     content_type: str
     body: bytes
+    cut: bool
+    """Whether the answer broke off."""
     calls: tuple[Call, ...]
 
     @property
     def tree(self) -> Any:
-        """The body's JSON, or the body itself if it is none; NaN differs from nothing here."""
-        try:
-            return json.loads(self.body, parse_constant=lambda name: f"<{name}>")
-        except ValueError:
-            return self.body
+        """The body's JSON, or the body itself if it is none."""
+        return _parse_json(self.body)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The JSON of each line."""
+        return [_parse_json(line) for line in self.body.split(b"\n") if line]
+
+    @property
+    def events(self) -> list[tuple[str, Any]]:
+        """The events, their names and their JSON."""
+        events = []
+        for block in self.body.split(b"\n\n"):
+            fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if line)
+            if b"data" in fields:
+                name = fields.get(b"event", b"message").decode()
+                events.append((name, _parse_json(fields[b"data"])))
+        return events
 
 
 @dataclass(frozen=True)
@@ -99,7 +118,7 @@ class Side:
     async def ask(self, case: Case) -> Seen:
         """Send a request, on a connection of its own; return what came of it."""
         self.echo.take()
-        reader, writer = await self.connect()
+        reader, writer = await self.connect(case.stream)
         try:
             writer.write(case.data)
             data = await asyncio.wait_for(reader.read(), 20)
@@ -107,7 +126,20 @@ class Side:
             writer.transport.abort()
         answer = _parse(data, case.method)
         content_type = answer.headers.get("content-type", "")
-        return Seen(answer.status, content_type, answer.read(), tuple(self.echo.take()))
+        try:
+            body, cut = answer.read(), False
+        except http.client.IncompleteRead as broken:
+            body, cut = broken.partial, True
+        return Seen(answer.status, content_type, body, cut, tuple(self.echo.take()))
+
+
+def _parse_json(data: bytes) -> Any:
+    try:
+        return json.loads(
+            data, parse_constant=lambda name: f"<{name}>"
+        )  # NaN would differ from NaN
+    except ValueError:
+        return data
 
 
 def _parse(data: bytes, method: str) -> http.client.HTTPResponse:
@@ -137,14 +169,15 @@ async def both_sides(place: Path) -> AsyncIterator[Sides]:
     upstream = place / "echo.sock"
     async with AsyncExitStack() as stack:
         echo = await stack.enter_async_context(serve_echo(services, f"unix:{upstream}"))
-        listening = Listening(pipe(place / "envoy.sock"), {})
         names = [each.full_name for each in services if each.full_name not in NOT_ENVOYS]
-        config = transcoding_config(image, names, pipe(upstream), [listening])
-        await stack.enter_async_context(envoy(place, config, listening.address))
+        places = {name: place / f"envoy-{name}.sock" for name in STREAMS}
+        listeners = [Listening(pipe(places[name]), told) for name, told in STREAMS.items()]
+        config = transcoding_config(image, names, pipe(upstream), listeners)
+        await stack.enter_async_context(envoy(place, config, listeners[-1].address))
         port = await stack.enter_async_context(_transcoder(services, f"unix:{upstream}"))
         yield Sides(
-            Side(lambda: asyncio.open_unix_connection(place / "envoy.sock"), echo),
-            Side(lambda: asyncio.open_connection("127.0.0.1", port), echo),
+            Side(lambda stream: asyncio.open_unix_connection(places[stream]), echo),
+            Side(lambda _stream: asyncio.open_connection("127.0.0.1", port), echo),
             frozenset(
                 f"/{each.full_name}/{rpc.name}"
                 for each in services
@@ -154,35 +187,14 @@ async def both_sides(place: Path) -> AsyncIterator[Sides]:
         )
 
 
-class _PlainEnvelope:
-    """A response is its JSON; of a refusal, the status is all that is compared."""
-
-    def success(self, request: Request, tree: Json, reply: Reply) -> Response:  # noqa: ARG002
-        return Response(json.dumps(tree), media_type="application/json")
-
-    def refusal(self, request: Request, error: RequestError) -> Response:  # noqa: ARG002
-        return Response(str(error), refusal.of_request(error).status)
-
-    def failure(self, request: Request, error: CallFailedError) -> Response:  # noqa: ARG002
-        return Response(error.message, refusal.of_call(error).status)
-
-
 @asynccontextmanager
 async def _transcoder(services: list[ServiceDescriptor], upstream: str) -> AsyncIterator[int]:
     settings = GatewaySettings(port=0, drain_seconds=1)
     listener = http_server.listen(settings.host, settings.port)
     stop = asyncio.Event()
     async with open_channel(upstream) as channel:
-        app = Transcoder(
-            make_router(services),
-            ChannelCaller(channel, timeout=10),
-            _PlainEnvelope(),
-            metadata=lambda _: (),
-            prepare=lambda _message, _headers: None,
-            max_body_bytes=_MAX_BODY_BYTES,
-            body_timeout=10,
-        )
-        server = asyncio.create_task(http_server.serve(app, listener, settings, stop))
+        served = app(services, channel, max_body_bytes=_MAX_BODY_BYTES)
+        server = asyncio.create_task(http_server.serve(served, listener, settings, stop))
         try:
             yield listener.getsockname()[1]
         finally:
