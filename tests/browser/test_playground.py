@@ -198,7 +198,11 @@ async def test_one_talks_by_microphone(visit: Visit) -> None:
         await expect(visitor.said.last).to_contain_text(re.compile(r"You said: \d\d+ ms of audio"))
         sent = visitor.events.filter(has=visitor.page.get_by_text("sent", exact=True))
         await expect(sent.last).to_contain_text("audioStreamEnd")
-        await expect(visitor.button("Speak")).to_be_visible()
+        await visitor.button("Speak").click()
+        await expect(visitor.said.last).to_contain_text("speaking…")
+        await visitor.button("Disconnect").click()
+        await expect(visitor.said).to_have_count(2)  # the rest of it was never heard
+        await expect(visitor.button("Try this token again")).to_be_visible()
 
 
 async def test_a_token_is_good_for_one_session_that_can_be_resumed(visit: Visit) -> None:

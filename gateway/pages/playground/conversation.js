@@ -2,6 +2,8 @@
 
 import { make } from "./elements.js";
 
+const SPEAKING = "speaking…";
+
 /** @typedef {{item: HTMLElement, said: HTMLElement, note: HTMLElement}} Turn */
 
 /** The turns of a session, shown in a list. */
@@ -29,7 +31,7 @@ export class Conversation {
   /** The visitor begins to speak. */
   speaks() {
     this.#you = this.#begin("You", "you");
-    this.#you.note.textContent = "speaking…";
+    this.#you.note.textContent = SPEAKING;
   }
 
   /**
@@ -81,6 +83,7 @@ export class Conversation {
   over(how) {
     const model = this.#model;
     if (model && how) model.note.textContent = how;
+    if (this.#you?.note.textContent === SPEAKING) this.#unspoken(this.#you);
     this.#you = this.#model = undefined;
     this.#soundSeconds = 0;
     return model?.said.textContent ?? "";
@@ -89,6 +92,16 @@ export class Conversation {
   clear() {
     this.over();
     this.list.replaceChildren();
+  }
+
+  /**
+   * Of a turn that ends while its microphone is on there may be nothing to show.
+   *
+   * @param {Turn} turn
+   */
+  #unspoken({ item, said, note }) {
+    note.textContent = "";
+    if (!said.textContent) item.remove();
   }
 
   get #answer() {

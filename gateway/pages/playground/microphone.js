@@ -62,6 +62,7 @@ export class Microphone {
     });
     node.port.onmessage = ({ data }) => this.#hand(data);
     context.createMediaStreamSource(stream).connect(node);
+    await context.resume(); // some browsers begin in silence
     this.#node = node;
   }
 

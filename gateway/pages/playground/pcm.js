@@ -1,5 +1,6 @@
 /** Sound as the Live API has it: 16-bit little-endian PCM, mono, in base64. */
 
+export const BYTES_PER_SAMPLE = 2;
 const LOUDEST = 0x7fff;
 const PIECE = 0x8000; // arguments of one call have a limit
 
@@ -38,9 +39,9 @@ export function sizeOf(text) {
  * @returns {ArrayBuffer}
  */
 export function toPcm(samples) {
-  const view = new DataView(new ArrayBuffer(samples.length * 2));
+  const view = new DataView(new ArrayBuffer(samples.length * BYTES_PER_SAMPLE));
   samples.forEach((sample, index) => {
-    view.setInt16(index * 2, Math.round(Math.max(-1, Math.min(1, sample)) * LOUDEST), true);
+    view.setInt16(index * BYTES_PER_SAMPLE, Math.round(Math.max(-1, Math.min(1, sample)) * LOUDEST), true);
   });
   return view.buffer;
 }
@@ -51,9 +52,9 @@ export function toPcm(samples) {
  */
 export function fromPcm(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const samples = new Float32Array(bytes.byteLength >> 1);
+  const samples = new Float32Array(Math.floor(bytes.byteLength / BYTES_PER_SAMPLE));
   for (let index = 0; index < samples.length; index++) {
-    samples[index] = view.getInt16(index * 2, true) / (LOUDEST + 1);
+    samples[index] = view.getInt16(index * BYTES_PER_SAMPLE, true) / (LOUDEST + 1);
   }
   return samples;
 }

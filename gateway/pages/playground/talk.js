@@ -6,17 +6,15 @@ import { asClock, countDown } from "./countdown.js";
 import { announce, facts, find, make, switchOff, whenPressed } from "./elements.js";
 import { EventLog } from "./event-log.js";
 import { LiveListener, LiveSocket, liveAddress, setupOf } from "./live-socket.js";
-import { Microphone, RATE, whyNone } from "./microphone.js";
-import { fromBase64, toBase64 } from "./pcm.js";
+import { BYTES_PER_SAMPLE, fromBase64, toBase64 } from "./pcm.js";
 import { showClosing } from "./refusal.js";
+import { SpeakButton } from "./speak-button.js";
 import { Speaker, rateOf } from "./speaker.js";
 
 /**
  * @import {LiveToken} from "../live-token-client/index.js"
  * @import {Closing, Message, ServerMessage} from "./types.js"
  */
-
-const BYTES_PER_SAMPLE = 2;
 
 /** The part of the page where one talks. */
 export class Talk extends LiveListener {
@@ -29,8 +27,6 @@ export class Talk extends LiveListener {
   #setUp = false;
   #handle = "";
   #tokensUsed = "";
-  #heardBytes = 0;
-  #hearing = false;
   #stopGoAway = () => {};
 
   #log = new EventLog(find("events", HTMLElement));
@@ -39,13 +35,22 @@ export class Talk extends LiveListener {
   #resume = find("resume", HTMLButtonElement);
   #composer = find("composer", HTMLFormElement);
   #words = find("words", HTMLInputElement);
-  #talk = find("talk", HTMLButtonElement);
   #silence = find("silence", HTMLButtonElement);
   #closing = find("closing", HTMLElement);
   #speaker = new Speaker((playing) => {
     this.#silence.hidden = !playing;
   });
-  #microphone = new Microphone((pcm) => this.#hear(pcm));
+  #voice = new SpeakButton({
+    begun: () => {
+      if (this.#socket) this.#conversation.speaks();
+      return this.#socket !== undefined;
+    },
+    heard: (pcm, rate) => this.#socket?.hear(toBase64(pcm), rate),
+    ended: (seconds) => {
+      this.#conversation.spoke(seconds);
+      this.#socket?.endOfSound();
+    },
+  });
 
   /** @param {string} liveUrl */
   constructor(liveUrl) {
@@ -57,7 +62,6 @@ export class Talk extends LiveListener {
       this.#connect.focus();
       this.#open(this.#handle);
     });
-    whenPressed(this.#talk, () => (this.#hearing ? this.#stopHearing() : this.#startHearing()));
     whenPressed(this.#silence, () => {
       this.#speaker.stop();
       this.#words.focus();
@@ -67,9 +71,6 @@ export class Talk extends LiveListener {
       event.preventDefault();
       this.#say();
     });
-    const none = whyNone();
-    switchOff(this.#talk, none !== "");
-    find("why-no-microphone", HTMLElement).textContent = none;
     this.#show();
   }
 
@@ -172,7 +173,7 @@ export class Talk extends LiveListener {
     this.#stopGoAway();
     this.#speaker.stop();
     this.#conversation.over();
-    if (this.#hearing) void this.#stopHearing();
+    void this.#voice.stop();
   }
 
   #begin() {
@@ -215,43 +216,6 @@ export class Talk extends LiveListener {
     this.#words.value = "";
   }
 
-  async #startHearing() {
-    const reason = find("why-no-microphone", HTMLElement);
-    this.#heardBytes = 0;
-    switchOff(this.#talk, true); // the browser may be asking for permission
-    try {
-      await this.#microphone.start();
-      reason.textContent = "";
-    } catch (error) {
-      const why = error instanceof DOMException ? error.name : "it does not work here";
-      reason.textContent = `No microphone: ${why}.`;
-      announce(reason.textContent);
-      return;
-    } finally {
-      switchOff(this.#talk, false);
-    }
-    this.#hearing = true;
-    if (!this.#socket) return void this.#stopHearing(); // closed while permission was asked for
-    this.#conversation.speaks();
-    this.#show();
-  }
-
-  async #stopHearing() {
-    this.#hearing = false;
-    switchOff(this.#talk, true);
-    await this.#microphone.stop();
-    switchOff(this.#talk, false);
-    this.#conversation.spoke(this.#heardBytes / BYTES_PER_SAMPLE / RATE);
-    this.#socket?.endOfSound();
-    this.#show();
-  }
-
-  /** @param {Uint8Array} pcm */
-  #hear(pcm) {
-    this.#heardBytes += pcm.length;
-    this.#socket?.hear(toBase64(pcm), RATE);
-  }
-
   /** @param {number} seconds until the service ends the connection */
   #warn(seconds) {
     const notice = find("go-away", HTMLElement);
@@ -274,8 +238,6 @@ export class Talk extends LiveListener {
     switchOff(this.#connect, !this.#token && !this.#socket);
     this.#resume.hidden = !this.#token || !this.#handle || this.#socket !== undefined;
     this.#composer.hidden = !open;
-    this.#talk.textContent = this.#hearing ? "Stop speaking" : "Speak";
-    this.#talk.classList.toggle("on", this.#hearing);
     const state = find("state", HTMLElement);
     state.textContent = this.#state(open);
     state.classList.toggle("on", open);
