@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from stack.layout import Layout
 
+expect.set_options(timeout=20_000)  # milliseconds: other tests run beside
+
 FAKE_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 _NOTE_WHAT_IS_PLAYED = """
 window.played = [];
