@@ -21,7 +21,11 @@ def playground(live_url: str) -> Mapping[str, str]:
 
 
 def docs() -> Mapping[str, str]:
-    """Return the headers of the reference page, which asks nobody but the gateway."""
+    """Return the headers of the reference page, which asks nobody but the gateway.
+
+    Swagger UI writes the HTML of descriptions, cleaned, as text: it does not work with
+    trusted types.
+    """
     return _headers(
         {
             "script-src": "'self'",
