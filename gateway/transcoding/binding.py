@@ -25,7 +25,7 @@ def bind(
     absent one; `content_type` is that of a body which becomes an HttpBody.
     Where `text_floats` is false, floats in a body must not be strings.
     Where the body gives a field that the path gives too, the path's value
-    holds, as in grpc-gateway and Envoy.
+    holds, as in grpc-gateway: who may do what, and logs, go by the path.
 
     Raises InvalidRequestError, naming the field as the caller spelled it where
     one is to blame.

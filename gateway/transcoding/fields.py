@@ -40,6 +40,12 @@ def is_text(field: FieldDescriptor) -> bool:
     return kind is None or kind.full_name in messages.WRAPPERS or kind.full_name in messages.TEXTS
 
 
+def _is_closed(field: FieldDescriptor) -> bool:
+    """Return whether a name cannot lead on into the field."""
+    kind = field.message_type
+    return kind is None or is_text(field) or kind.full_name in messages.DYNAMIC
+
+
 def find_leaf(message: Descriptor, name: str) -> Leaf | None:
     """Return the field with a dotted name, as JSON or the proto file spell it; None if none."""
     try:
@@ -57,7 +63,7 @@ def _find_leaf(message: Descriptor, name: str) -> Leaf:
         if field is None:
             raise LookupError
         fields.append(field)
-        kind = None if field.is_repeated or is_text(field) else field.message_type
+        kind = None if field.is_repeated or _is_closed(field) else field.message_type
     if not is_text(fields[-1]):
         raise LookupError
     return Leaf(tuple(fields))

@@ -4,6 +4,7 @@ Well-known types are read as proto3's JSON mapping says. So are floats, as
 strings too, unless `text_floats` is false. Each function raises InvalidRequestError.
 """
 
+import re
 from functools import lru_cache
 from typing import Any, cast
 
@@ -37,7 +38,13 @@ TEXTS = {
     _PACKAGE + "Timestamp": "must be a time as in RFC 3339, such as 2026-01-01T00:00:00Z",
 }
 """Messages that look like strings, and what is said of a string that is none."""
-_DYNAMIC = frozenset(_PACKAGE + name for name in ("Any", "ListValue", "Struct", "Value"))
+_FORMS = {
+    _PACKAGE + "Duration": re.compile(r"-?[0-9]+(?:\.[0-9]{0,9})?s"),
+    _PACKAGE + "FieldMask": re.compile(r"(?:[^,]+(?:,[^,]+)*)?"),
+}
+"""What protobuf's own parser is laxer with than the JSON mapping."""
+DYNAMIC = frozenset(_PACKAGE + name for name in ("Any", "ListValue", "Struct", "Value"))
+"""Messages whose JSON is of any shape."""
 
 
 def merge(message: Message, value: Json, path: str = "", *, text_floats: bool = True) -> None:
@@ -106,10 +113,11 @@ def set_message(message: Message, value: Json, path: str, *, text_floats: bool =
         field = type_of(message).fields_by_name["value"]
         setattr(message, field.name, scalars.from_json(field, value, path, text_floats=text_floats))
     elif name in TEXTS:
-        if not isinstance(value, str):
+        form = _FORMS.get(name)
+        if not isinstance(value, str) or (form is not None and not form.fullmatch(value)):
             raise InvalidRequestError(TEXTS[name], field=path)
         _convert(message, value, TEXTS[name], path)
-    elif name in _DYNAMIC:
+    elif name in DYNAMIC:
         _convert(message, value, "cannot be read", path)
     else:
         merge(message, value, path, text_floats=text_floats)

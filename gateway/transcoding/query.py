@@ -3,6 +3,7 @@
 import re
 from collections.abc import Container, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -12,6 +13,8 @@ from gateway.transcoding.escapes import decode
 from gateway.transcoding.fields import FieldPath, Leaf, find_leaf
 
 _CREDENTIAL = re.compile(r"token|key|auth|jwt|bearer|secret|passw|credential|dpop", re.IGNORECASE)
+_FIELD_MASK = "google.protobuf.FieldMask"
+_CAPITAL = re.compile(r"[A-Z]")
 _NONE: Mapping[FieldPath, FieldPath] = MappingProxyType({})
 
 
@@ -83,12 +86,32 @@ def _set_text(message: Message, text: str, name: str) -> None:
     if kind.full_name in messages.WRAPPERS:
         inner = kind.fields_by_name["value"]
         setattr(message, inner.name, scalars.from_text(inner, text, name))
+    elif kind.full_name == _FIELD_MASK and "_" in text:
+        _set_mask(message, text, name)
     else:
         messages.set_message(message, text, name)
 
 
+def _set_mask(mask: Any, text: str, name: str) -> None:
+    """Set a mask some of whose paths are spelled as in the proto file.
+
+    In JSON they may not be, but people write `updateMask=display_name` in URLs,
+    and grpc-gateway and Envoy take it.
+    """
+    for path in text.split(","):
+        if not path:
+            raise InvalidRequestError(messages.TEXTS[_FIELD_MASK], field=name)
+        mask.paths.append(path if "_" in path else _CAPITAL.sub(_lowered, path))
+
+
+def _lowered(capital: re.Match[str]) -> str:
+    return "_" + capital[0].lower()
+
+
 def unknown(name: str) -> InvalidRequestError:
     """Return how a parameter is refused that is none, and what to do instead of a secret one."""
+    if not name:
+        return InvalidRequestError("A parameter has no name.")
     if _CREDENTIAL.search(name):
         return InvalidRequestError(
             "is no parameter: URLs are logged by whoever passes them on. "
