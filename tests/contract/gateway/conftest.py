@@ -1,6 +1,7 @@
 """The gateway on a loopback port, before a TokenService that behaves, on a Unix socket."""
 
 import asyncio
+import functools
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -256,17 +257,25 @@ def gateway(running: Gateway) -> Gateway:
     return running
 
 
+@asynccontextmanager
+async def _launched(
+    directory: Path, *, served: bool = True, **settings: Any
+) -> AsyncIterator[Gateway]:
+    path = directory / "t.sock"
+    service = FakeTokenService()
+    async with AsyncExitStack() as stack:
+        if served:
+            await stack.enter_async_context(serve_tokens(service, path))
+        yield await stack.enter_async_context(run_gateway(f"unix:{path}", service, **settings))
+
+
+@pytest.fixture(scope="session")
+def launch_at() -> Launch:
+    """Return a function that runs another gateway, with settings, from a directory of its own."""
+    return _launched
+
+
 @pytest.fixture
 def launch(tmp_path: Path) -> Launch:
     """Return a function that runs another gateway, with settings, before a service or none."""
-
-    @asynccontextmanager
-    async def launch_(*, served: bool = True, **settings: Any) -> AsyncIterator[Gateway]:
-        path = tmp_path / "t.sock"
-        service = FakeTokenService()
-        async with AsyncExitStack() as stack:
-            if served:
-                await stack.enter_async_context(serve_tokens(service, path))
-            yield await stack.enter_async_context(run_gateway(f"unix:{path}", service, **settings))
-
-    return launch_
+    return functools.partial(_launched, tmp_path)
