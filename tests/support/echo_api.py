@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _INCLUDES = (
-    _HERE,
-    _HERE.parents[1] / "proto",
     Path(grpc_tools.__file__).parent / "_proto",
     Path(annotations_pb2.__file__).parents[2],
 )
@@ -41,9 +39,14 @@ _SECONDS = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 def compile_descriptors(into: Path) -> Path:
     """Write the FileDescriptorSet of the echo API and of TokenService; return where it is."""
-    image = into / "echo.binpb"
-    arguments = ["protoc", *(f"-I{path}" for path in _INCLUDES), "--include_imports"]
-    if protoc.main([*arguments, f"--descriptor_set_out={image}", *_PROTOS]) != 0:
+    return compile_protos(into, [_HERE, _HERE.parents[1] / "proto"], _PROTOS)
+
+
+def compile_protos(into: Path, roots: Iterable[Path], protos: Iterable[str]) -> Path:
+    """Write the FileDescriptorSet of protos below `roots`; return where it is."""
+    image = into / "image.binpb"
+    arguments = ["protoc", *(f"-I{path}" for path in (*roots, *_INCLUDES)), "--include_imports"]
+    if protoc.main([*arguments, f"--descriptor_set_out={image}", *protos]) != 0:
         raise RuntimeError("the protos do not compile")
     return image
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from envoy_differences_messages import ANSWERS, BODIES, VALUES
 from envoy_differences_uris import METHODS_AND_PATHS, QUERIES
+from envoy_rules import RULES
 
 if TYPE_CHECKING:
     from envoy_difference import Difference
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "transcoding-envoy.md"
 
-RULES = {
+GROUPS = {
     "Methods and paths": METHODS_AND_PATHS,
     "Parameters": QUERIES,
     "Values": VALUES,
@@ -27,16 +28,26 @@ RULES = {
 
 def all_differences() -> list[Difference]:
     """Return the differences of all rooms."""
-    return [difference for group in RULES.values() for difference in group]
+    return [difference for group in GROUPS.values() for difference in group]
 
 
 def document() -> str:
     """Return docs/transcoding-envoy.md."""
     parts = [_PREFACE]
-    for title, group in RULES.items():
+    for title, group in GROUPS.items():
         parts.append(f"\n## {title}\n\n| What | Envoy | Here | Why |\n|---|---|---|---|\n")
         parts += [f"| {each.what} | {each.envoy} | {each.ours} | {each.why} |\n" for each in group]
+    parts.append("\n## Rules\n\n| What | Envoy | Here | Why |\n|---|---|---|---|\n")
+    parts += [
+        f"| {rule.what} | {_starts(rule.envoy)} | {_starts(rule.ours)} | {rule.why} |\n"
+        for rule in RULES
+        if rule.why
+    ]
     return "".join(parts)
+
+
+def _starts(served: bool) -> str:  # noqa: FBT001 - it is what there is
+    return "starts" if served else "does not start"
 
 
 _PREFACE = """\
@@ -58,8 +69,6 @@ client of ours chooses by `Accept`, an operator of Envoy by its configuration.
 As `application/x-ndjson` and `application/json`, each line here is `{"result": …}`
 or `{"error": …}`, as in grpc-gateway, and bare in Envoy, whose `application/json`
 is one array; as `text/event-stream`, there is an event `end` here.
-
-Envoy refuses to start with `response_body`, unless it is an HttpBody; we serve it.
 
 Whole seconds of a Timestamp have three digits here, `00:00:00.000Z`, as
 JavaScript writes them, and none in Envoy; the JSON mapping allows both.
