@@ -1,5 +1,6 @@
 """The library: a service that uses all of google.api.http, compiled for the tests."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ INCLUDES = (
 )
 
 Compile = Callable[[str], ServiceDescriptor]
+
+_NUMBERS = itertools.count()
 
 
 def _compile(source: Path, into: Path) -> ServiceDescriptor:
@@ -73,5 +76,29 @@ def compile_service(tmp_path: Path) -> Compile:
             """
         )
         return _compile(tmp_path / "thing.proto", tmp_path)
+
+    return compile_
+
+
+@pytest.fixture
+def compile_rules(library: ServiceDescriptor) -> Callable[[dict[str, str]], Router]:
+    """Return a function that makes a router of GET rules, by name, for Everything."""
+
+    def compile_(templates: dict[str, str]) -> Router:
+        pool = library.file.pool
+        name = f"rules{next(_NUMBERS)}"
+        file = descriptor_pb2.FileDescriptorProto(
+            name=f"{name}.proto",
+            package=name,
+            syntax="proto3",
+            dependency=[library.file.name, "google/api/annotations.proto"],
+        )
+        service = file.service.add(name="Rules")
+        everything = ".library.v1.Everything"
+        for rpc_name, template in templates.items():
+            rpc = service.method.add(name=rpc_name, input_type=everything, output_type=everything)
+            rpc.options.Extensions[annotations_pb2.http].get = template
+        pool.Add(file)
+        return make_router([pool.FindFileByName(file.name).services_by_name["Rules"]])
 
     return compile_

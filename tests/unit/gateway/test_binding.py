@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from google.protobuf.descriptor import ServiceDescriptor
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from gateway.transcoding import messages
 from gateway.transcoding.binding import bind
 from gateway.transcoding.errors import InvalidRequestError
-from gateway.transcoding.router import Router
+from gateway.transcoding.router import Router, make_router
 
 New = Callable[[str], Any]
+Compile = Callable[[str], ServiceDescriptor]
 
 
 def as_dict(message: Any) -> dict[str, Any]:
@@ -334,3 +336,56 @@ def test_no_body_means_none(library_router: Router) -> None:
     with pytest.raises(InvalidRequestError, match="no body"):
         bound(library_router, "GET", "/v1/books/1", {})
     assert "book" not in bound(library_router, "POST", "/v1/shelves/1/books")
+
+
+def test_alternatives_of_what_the_path_has(compile_service: Compile) -> None:
+    """A parameter cannot be an alternative of a variable, nor of a message that is given."""
+    router = make_router(
+        [
+            compile_service(
+                "rpc Do(Thing) returns (Thing) { option (google.api.http) = "
+                '{get: "/v1/{first}" additional_bindings {get: "/v2"}}; }'
+            )
+        ]
+    )
+    assert bound(router, "GET", "/v1/a", query_string="name=n") == {"first": "a", "name": "n"}
+    for path, query in {
+        "/v1/a": "second=b",
+        "/v2": "either.name=a&or.name=b",
+        "/v2/": "first=a&either.name=b",
+    }.items():
+        with pytest.raises(InvalidRequestError, match="alternatives"):
+            bound(router, "GET", path, query_string=query)
+    same = bound(router, "GET", "/v2", query_string="either.name=a&either.number=1")
+    assert same == {"either": {"name": "a", "number": 1}}
+
+
+def test_floats_are_numbers_where_that_is_chosen(new: New) -> None:
+    """With text_floats off, no float is a string, however deep; integers may be."""
+    values: list[Any] = [{"precise": "1"}, {"precise": "NaN"}]
+    for value in values:
+        messages.merge(new("Everything"), value)
+        with pytest.raises(InvalidRequestError, match="precise must be a number"):
+            messages.merge(new("Everything"), value, text_floats=False)
+    messages.merge(new("Everything"), {"large": "1"}, text_floats=False)
+
+
+def test_any_text_like_field_can_be_a_variable(compile_rules: Any) -> None:
+    """Scalars, enums, wrappers, Timestamp, Duration and FieldMask are read from the path."""
+    rules = {
+        "data": ("-_8", "+/8="),
+        "flag": ("true", True),
+        "color": ("1", "RED"),
+        "maybe_text": ("a%2Fb", "a/b"),
+        "maybe_large": ("5", "5"),
+        "time": ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        "wait": ("1.5s", "1.500s"),
+        "mask": ("a_b,cD", "aB,cD"),
+        "precise": ("-Infinity", "-Infinity"),
+    }
+    router = compile_rules({name: f"/v1/{name}/{{{name}}}" for name in rules})
+    for name, (text, value) in rules.items():
+        match = router.match("GET", f"/v1/{name}/{text}")
+        assert as_dict(bind(match)) == {name: value}
+    with pytest.raises(InvalidRequestError, match="time must be a time"):
+        bind(router.match("GET", "/v1/time/yesterday"))

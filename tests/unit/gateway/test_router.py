@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
+from gateway import transcoding
 from gateway.transcoding.errors import (
     MethodNotAllowedError,
     RuleError,
@@ -168,3 +169,60 @@ def test_methods_that_take_streams_are_refused(compile_service: Compile) -> None
     )
     with pytest.raises(RuleError, match=r"Things\.Talk: .*takes a stream"):
         make_router([service])
+
+
+def test_the_leftmost_difference_decides(compile_service: Compile) -> None:
+    """Templates that overlap are no contradiction: a literal further left goes before."""
+    router = make_router(
+        [
+            compile_service(
+                rpc("Late", 'get: "/v1/{name}/x"')
+                + rpc("Early", 'get: "/v1/y/{name}"')
+                + rpc("Rest", 'get: "/v1/y/{name=**}"')
+                + rpc("Post", 'post: "/v1/y/x" body: "*"')
+            )
+        ]
+    )
+    paths = {"/v1/y/x": "Early", "/v1/z/x": "Late", "/v1/y/x/z": "Rest", "/v1/%79/%78": "Early"}
+    for path, name in paths.items():
+        assert router.match("GET", path).binding.rpc.name == name
+    assert router.match("POST", "/v1/y/x").binding.rpc.name == "Post"
+
+
+def test_what_may_be_in_a_rule(compile_service: Compile) -> None:
+    """What grpc-gateway takes beside http.proto's letter is taken, and what is harmless."""
+    service = compile_service(
+        rpc("All", 'get: "/v1" response_body: "*"')
+        + rpc("Remove", 'delete: "/v1" body: "*" selector: "thing.v1.Things.Remove"')
+        + rpc("Inner", 'post: "/v2/{inner.name}" body: "inner"')
+        + rpc("Root", 'get: "/"')
+    )
+    bindings = {one.rpc.name: one for one in make_router([service]).bindings}
+    assert list(bindings) == ["All", "Remove", "Inner", "Root"]
+    assert bindings["All"].response_body is None
+    assert make_router([service]).match("GET", "/").binding is not None
+
+
+def test_methods_without_rules_by_choice(library: ServiceDescriptor) -> None:
+    """With auto_mapping, a method without a rule is POST /package.Service/Method."""
+    router = make_router([library], auto_mapping=True)
+    match = router.match("POST", "/library.v1.Library/NotOnTheWeb")
+    assert (match.binding.rpc.name, match.binding.body) == ("NotOnTheWeb", "*")
+    with pytest.raises(UnknownPathError):
+        router.match("POST", "/library.v1.Library/GetBook")
+
+
+def test_the_parts_by_themselves(library: ServiceDescriptor) -> None:
+    """What docs/transcoding.md shows of the library's parts is so."""
+    router = transcoding.make_router([library])
+    match = router.match("GET", "/v1/shelves/1/books/2")
+    request = transcoding.bind(match)
+    assert str(request).strip() == 'name: "shelves/1/books/2"'
+    assert transcoding.render(match.binding, match.binding.response_class())
+    template = transcoding.parse_template("/v1/{name=shelves/*/books/*}:move")
+    values = {"name": "shelves/1/books/2"}
+    assert template.match("/v1/shelves/1/books/2:move") == values
+    assert template.expand(values) == "/v1/shelves/1/books/2:move"
+    with pytest.raises(ValueError, match="no path"):
+        template.expand({"name": "other/1"})
+    assert all(hasattr(transcoding, name) for name in transcoding.__all__)
