@@ -332,9 +332,13 @@ async def forget(visitor: Visitor) -> None:
 
 
 async def leave_and_return(visitor: Visitor) -> None:
-    """Go to another page, and back."""
-    await visitor.page.goto("about:blank")
-    await visitor.page.go_back()
+    """Leave the page so that the browser keeps it, as it does for who may come back.
+
+    Playwright's Chromium keeps none, so it is only told what it would be told.
+    """
+    await visitor.page.evaluate(
+        "void dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))"
+    )
 
 
 async def inputs(visitor: Visitor) -> list[str]:
