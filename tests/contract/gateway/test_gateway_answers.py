@@ -186,7 +186,7 @@ async def test_only_listed_headers_are_forwarded(gateway: Any) -> None:
         "X-API-Key": "k",
         "User-Agent": "ua/1",
         "Grpc-Metadata-X-User-Id": "root",
-        "Grpc-Timeout": "1n",
+        "Grpc-Timeout": "1H",
         "X-User-Id": "root",
         "X-Internal": "1",
         "X-Forwarded-For": "10.0.0.1",
