@@ -259,6 +259,7 @@ async def live_token(
             # Patience, for a machine that is busy: no test is about time that really passes.
             "GEMINI_ATTEMPT_TIMEOUT_MS": "10000",
             "TOKENSERVICE_POLICY_TIMEOUT_MS": "10000",
+            "TOKENSERVICE_STORE_TIMEOUT_MS": "5000",
             "TOKENSERVICE_DEADLINE_MS": "25000",
             "GATEWAY_RPC_TIMEOUT_MS": "30000",
             **variables,
