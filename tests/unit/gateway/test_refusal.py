@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2 as details_pb2, status_pb2
 from gateway import refusal
 from gateway.outcomes import BY_GRPC_CODE
 from gateway.transcoding import errors
+from gateway.transcoding.envelopes import HTTP_STATUS
 
 Code = grpc.StatusCode
 
@@ -262,3 +263,9 @@ def test_long_names_are_abridged() -> None:
     """What the caller wrote is repeated, but not at any length."""
     refused = refusal.of_request(errors.InvalidRequestError("is unknown", field="x" * 10_000))
     assert len(refused.error) < 200
+
+
+def test_a_code_has_the_status_that_the_library_gives_it() -> None:
+    """The envelope chooses code and sentence; the HTTP status of a gRPC code is grpc-gateway's."""
+    statuses = {code: outcome.status for code, outcome in BY_GRPC_CODE.items()}
+    assert statuses | {grpc.StatusCode.OK: 200} == HTTP_STATUS
