@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from policy.v1 import policy_pb2 as policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18policy/v1/operator.proto\x12\tpolicy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16policy/v1/policy.proto\"m\n\x05Party\x12\x11\n\x07\x61\x64\x64ress\x18\x01 \x01(\tH\x00\x12\x11\n\x07subject\x18\x02 \x01(\tH\x00\x12\x1b\n\x11\x61\x64\x64ress_pseudonym\x18\x03 \x01(\tH\x00\x12\x18\n\x0euser_pseudonym\x18\x04 \x01(\tH\x00\x42\x07\n\x05party\"\xa9\x01\n\x05\x42lock\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x11ListBlocksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"O\n\x12ListBlocksResponse\x12 \n\x06\x62locks\x18\x01 \x03(\x0b\x32\x10.policy.v1.Block\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x0f\x41\x64\x64\x42lockRequest\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"3\n\x10\x41\x64\x64\x42lockResponse\x12\x1f\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x10.policy.v1.Block\"R\n\x10LiftBlockRequest\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"#\n\x11LiftBlockResponse\x12\x0e\n\x06lifted\x18\x01 \x01(\x08\"?\n\x0eGetUserRequest\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0c\n\x04tier\x18\x02 \x01(\t\"\x7f\n\x0fGetUserResponse\x12\x16\n\x0euser_pseudonym\x18\x01 \x01(\t\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.policy.v1.Usage\x12\x12\n\nviolations\x18\x03 \x01(\x05\x12\x1f\n\x05\x62lock\x18\x04 \x01(\x0b\x32\x10.policy.v1.Block\"R\n\x10ResetUserRequest\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"+\n\x11ResetUserResponse\x12\x16\n\x0euser_pseudonym\x18\x01 \x01(\t\"\x86\x01\n\x0e\x45xplainRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12!\n\x06\x63lient\x18\x03 \x01(\x0b\x32\x11.policy.v1.Client\x12#\n\x07\x63ontent\x18\x04 \x01(\x0b\x32\x12.policy.v1.Content\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\"?\n\x0f\x45xplainResponse\x12,\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.policy.v1.ReserveResponse\"\x12\n\x10GetPolicyRequest\"r\n\x11GetPolicyResponse\x12\x0c\n\x04yaml\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12-\n\tload_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08rejected\x18\x04 \x01(\t2\xfd\x03\n\x0fOperatorService\x12I\n\nListBlocks\x12\x1c.policy.v1.ListBlocksRequest\x1a\x1d.policy.v1.ListBlocksResponse\x12\x43\n\x08\x41\x64\x64\x42lock\x12\x1a.policy.v1.AddBlockRequest\x1a\x1b.policy.v1.AddBlockResponse\x12\x46\n\tLiftBlock\x12\x1b.policy.v1.LiftBlockRequest\x1a\x1c.policy.v1.LiftBlockResponse\x12@\n\x07GetUser\x12\x19.policy.v1.GetUserRequest\x1a\x1a.policy.v1.GetUserResponse\x12\x46\n\tResetUser\x12\x1b.policy.v1.ResetUserRequest\x1a\x1c.policy.v1.ResetUserResponse\x12@\n\x07\x45xplain\x12\x19.policy.v1.ExplainRequest\x1a\x1a.policy.v1.ExplainResponse\x12\x46\n\tGetPolicy\x12\x1b.policy.v1.GetPolicyRequest\x1a\x1c.policy.v1.GetPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18policy/v1/operator.proto\x12\tpolicy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16policy/v1/policy.proto\"m\n\x05Party\x12\x11\n\x07\x61\x64\x64ress\x18\x01 \x01(\tH\x00\x12\x11\n\x07subject\x18\x02 \x01(\tH\x00\x12\x1b\n\x11\x61\x64\x64ress_pseudonym\x18\x03 \x01(\tH\x00\x12\x18\n\x0euser_pseudonym\x18\x04 \x01(\tH\x00\x42\x07\n\x05party\"\xa9\x01\n\x05\x42lock\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x11ListBlocksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"O\n\x12ListBlocksResponse\x12 \n\x06\x62locks\x18\x01 \x03(\x0b\x32\x10.policy.v1.Block\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x0f\x41\x64\x64\x42lockRequest\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"3\n\x10\x41\x64\x64\x42lockResponse\x12\x1f\n\x05\x62lock\x18\x01 \x01(\x0b\x32\x10.policy.v1.Block\"R\n\x10LiftBlockRequest\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"#\n\x11LiftBlockResponse\x12\x0e\n\x06lifted\x18\x01 \x01(\x08\"\'\n\x12ListRefusedRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\"j\n\x13ListRefusedResponse\x12(\n\x07parties\x18\x01 \x03(\x0b\x32\x17.policy.v1.RefusedParty\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\x0cRefusedParty\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x10\n\x08refusals\x18\x02 \x01(\x05\x12\x13\n\x0blast_reason\x18\x03 \x01(\t\x12-\n\tlast_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0eGetUserRequest\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0c\n\x04tier\x18\x02 \x01(\t\"\x7f\n\x0fGetUserResponse\x12\x16\n\x0euser_pseudonym\x18\x01 \x01(\t\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.policy.v1.Usage\x12\x12\n\nviolations\x18\x03 \x01(\x05\x12\x1f\n\x05\x62lock\x18\x04 \x01(\x0b\x32\x10.policy.v1.Block\"R\n\x10ResetUserRequest\x12\x1f\n\x05party\x18\x01 \x01(\x0b\x32\x10.policy.v1.Party\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"+\n\x11ResetUserResponse\x12\x16\n\x0euser_pseudonym\x18\x01 \x01(\t\"\x86\x01\n\x0e\x45xplainRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12!\n\x06\x63lient\x18\x03 \x01(\x0b\x32\x11.policy.v1.Client\x12#\n\x07\x63ontent\x18\x04 \x01(\x0b\x32\x12.policy.v1.Content\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\"?\n\x0f\x45xplainResponse\x12,\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.policy.v1.ReserveResponse\"\x12\n\x10GetPolicyRequest\"r\n\x11GetPolicyResponse\x12\x0c\n\x04yaml\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12-\n\tload_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08rejected\x18\x04 \x01(\t2\xcb\x04\n\x0fOperatorService\x12I\n\nListBlocks\x12\x1c.policy.v1.ListBlocksRequest\x1a\x1d.policy.v1.ListBlocksResponse\x12\x43\n\x08\x41\x64\x64\x42lock\x12\x1a.policy.v1.AddBlockRequest\x1a\x1b.policy.v1.AddBlockResponse\x12\x46\n\tLiftBlock\x12\x1b.policy.v1.LiftBlockRequest\x1a\x1c.policy.v1.LiftBlockResponse\x12L\n\x0bListRefused\x12\x1d.policy.v1.ListRefusedRequest\x1a\x1e.policy.v1.ListRefusedResponse\x12@\n\x07GetUser\x12\x19.policy.v1.GetUserRequest\x1a\x1a.policy.v1.GetUserResponse\x12\x46\n\tResetUser\x12\x1b.policy.v1.ResetUserRequest\x1a\x1c.policy.v1.ResetUserResponse\x12@\n\x07\x45xplain\x12\x19.policy.v1.ExplainRequest\x1a\x1a.policy.v1.ExplainResponse\x12\x46\n\tGetPolicy\x12\x1b.policy.v1.GetPolicyRequest\x1a\x1c.policy.v1.GetPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,22 +49,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LIFTBLOCKREQUEST']._serialized_end=788
   _globals['_LIFTBLOCKRESPONSE']._serialized_start=790
   _globals['_LIFTBLOCKRESPONSE']._serialized_end=825
-  _globals['_GETUSERREQUEST']._serialized_start=827
-  _globals['_GETUSERREQUEST']._serialized_end=890
-  _globals['_GETUSERRESPONSE']._serialized_start=892
-  _globals['_GETUSERRESPONSE']._serialized_end=1019
-  _globals['_RESETUSERREQUEST']._serialized_start=1021
-  _globals['_RESETUSERREQUEST']._serialized_end=1103
-  _globals['_RESETUSERRESPONSE']._serialized_start=1105
-  _globals['_RESETUSERRESPONSE']._serialized_end=1148
-  _globals['_EXPLAINREQUEST']._serialized_start=1151
-  _globals['_EXPLAINREQUEST']._serialized_end=1285
-  _globals['_EXPLAINRESPONSE']._serialized_start=1287
-  _globals['_EXPLAINRESPONSE']._serialized_end=1350
-  _globals['_GETPOLICYREQUEST']._serialized_start=1352
-  _globals['_GETPOLICYREQUEST']._serialized_end=1370
-  _globals['_GETPOLICYRESPONSE']._serialized_start=1372
-  _globals['_GETPOLICYRESPONSE']._serialized_end=1486
-  _globals['_OPERATORSERVICE']._serialized_start=1489
-  _globals['_OPERATORSERVICE']._serialized_end=1998
+  _globals['_LISTREFUSEDREQUEST']._serialized_start=827
+  _globals['_LISTREFUSEDREQUEST']._serialized_end=866
+  _globals['_LISTREFUSEDRESPONSE']._serialized_start=868
+  _globals['_LISTREFUSEDRESPONSE']._serialized_end=974
+  _globals['_REFUSEDPARTY']._serialized_start=977
+  _globals['_REFUSEDPARTY']._serialized_end=1110
+  _globals['_GETUSERREQUEST']._serialized_start=1112
+  _globals['_GETUSERREQUEST']._serialized_end=1175
+  _globals['_GETUSERRESPONSE']._serialized_start=1177
+  _globals['_GETUSERRESPONSE']._serialized_end=1304
+  _globals['_RESETUSERREQUEST']._serialized_start=1306
+  _globals['_RESETUSERREQUEST']._serialized_end=1388
+  _globals['_RESETUSERRESPONSE']._serialized_start=1390
+  _globals['_RESETUSERRESPONSE']._serialized_end=1433
+  _globals['_EXPLAINREQUEST']._serialized_start=1436
+  _globals['_EXPLAINREQUEST']._serialized_end=1570
+  _globals['_EXPLAINRESPONSE']._serialized_start=1572
+  _globals['_EXPLAINRESPONSE']._serialized_end=1635
+  _globals['_GETPOLICYREQUEST']._serialized_start=1637
+  _globals['_GETPOLICYREQUEST']._serialized_end=1655
+  _globals['_GETPOLICYRESPONSE']._serialized_start=1657
+  _globals['_GETPOLICYRESPONSE']._serialized_end=1771
+  _globals['_OPERATORSERVICE']._serialized_start=1774
+  _globals['_OPERATORSERVICE']._serialized_end=2361
 # @@protoc_insertion_point(module_scope)

@@ -86,6 +86,32 @@ class LiftBlockResponse(_message.Message):
     lifted: bool
     def __init__(self, lifted: _Optional[bool] = ...) -> None: ...
 
+class ListRefusedRequest(_message.Message):
+    __slots__ = ("page_size",)
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    def __init__(self, page_size: _Optional[int] = ...) -> None: ...
+
+class ListRefusedResponse(_message.Message):
+    __slots__ = ("parties", "since")
+    PARTIES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    parties: _containers.RepeatedCompositeFieldContainer[RefusedParty]
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, parties: _Optional[_Iterable[_Union[RefusedParty, _Mapping]]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RefusedParty(_message.Message):
+    __slots__ = ("party", "refusals", "last_reason", "last_time")
+    PARTY_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    LAST_REASON_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+    party: Party
+    refusals: int
+    last_reason: str
+    last_time: _timestamp_pb2.Timestamp
+    def __init__(self, party: _Optional[_Union[Party, _Mapping]] = ..., refusals: _Optional[int] = ..., last_reason: _Optional[str] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class GetUserRequest(_message.Message):
     __slots__ = ("party", "tier")
     PARTY_FIELD_NUMBER: _ClassVar[int]

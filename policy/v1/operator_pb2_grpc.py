@@ -54,6 +54,11 @@ class OperatorServiceStub:
                 request_serializer=policy_dot_v1_dot_operator__pb2.LiftBlockRequest.SerializeToString,
                 response_deserializer=policy_dot_v1_dot_operator__pb2.LiftBlockResponse.FromString,
                 _registered_method=True)
+        self.ListRefused = channel.unary_unary(
+                '/policy.v1.OperatorService/ListRefused',
+                request_serializer=policy_dot_v1_dot_operator__pb2.ListRefusedRequest.SerializeToString,
+                response_deserializer=policy_dot_v1_dot_operator__pb2.ListRefusedResponse.FromString,
+                _registered_method=True)
         self.GetUser = channel.unary_unary(
                 '/policy.v1.OperatorService/GetUser',
                 request_serializer=policy_dot_v1_dot_operator__pb2.GetUserRequest.SerializeToString,
@@ -107,6 +112,14 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRefused(self, request, context):
+        """Lists who was refused most in the last hour, the most first, as far as the
+        process that answers has refused them itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUser(self, request, context):
         """Shows a user's usage, violations and block.
         """
@@ -153,6 +166,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.LiftBlock,
                     request_deserializer=policy_dot_v1_dot_operator__pb2.LiftBlockRequest.FromString,
                     response_serializer=policy_dot_v1_dot_operator__pb2.LiftBlockResponse.SerializeToString,
+            ),
+            'ListRefused': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRefused,
+                    request_deserializer=policy_dot_v1_dot_operator__pb2.ListRefusedRequest.FromString,
+                    response_serializer=policy_dot_v1_dot_operator__pb2.ListRefusedResponse.SerializeToString,
             ),
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
@@ -261,6 +279,33 @@ class OperatorService:
             '/policy.v1.OperatorService/LiftBlock',
             policy_dot_v1_dot_operator__pb2.LiftBlockRequest.SerializeToString,
             policy_dot_v1_dot_operator__pb2.LiftBlockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRefused(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/policy.v1.OperatorService/ListRefused',
+            policy_dot_v1_dot_operator__pb2.ListRefusedRequest.SerializeToString,
+            policy_dot_v1_dot_operator__pb2.ListRefusedResponse.FromString,
             options,
             channel_credentials,
             insecure,

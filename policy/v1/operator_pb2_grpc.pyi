@@ -47,6 +47,10 @@ class OperatorServiceStub:
     """
     LiftBlock: _grpc.UnaryUnaryMultiCallable[_operator_pb2.LiftBlockRequest, _operator_pb2.LiftBlockResponse]
     """Lifts a block and forgets the violations behind it."""
+    ListRefused: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListRefusedRequest, _operator_pb2.ListRefusedResponse]
+    """Lists who was refused most in the last hour, the most first, as far as the
+    process that answers has refused them itself.
+    """
     GetUser: _grpc.UnaryUnaryMultiCallable[_operator_pb2.GetUserRequest, _operator_pb2.GetUserResponse]
     """Shows a user's usage, violations and block."""
     ResetUser: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ResetUserRequest, _operator_pb2.ResetUserResponse]
@@ -77,6 +81,10 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """
     LiftBlock: _aio.UnaryUnaryMultiCallable[_operator_pb2.LiftBlockRequest, _operator_pb2.LiftBlockResponse]  # type: ignore[assignment]
     """Lifts a block and forgets the violations behind it."""
+    ListRefused: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListRefusedRequest, _operator_pb2.ListRefusedResponse]  # type: ignore[assignment]
+    """Lists who was refused most in the last hour, the most first, as far as the
+    process that answers has refused them itself.
+    """
     GetUser: _aio.UnaryUnaryMultiCallable[_operator_pb2.GetUserRequest, _operator_pb2.GetUserResponse]  # type: ignore[assignment]
     """Shows a user's usage, violations and block."""
     ResetUser: _aio.UnaryUnaryMultiCallable[_operator_pb2.ResetUserRequest, _operator_pb2.ResetUserResponse]  # type: ignore[assignment]
@@ -122,6 +130,16 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.LiftBlockResponse, _abc.Awaitable[_operator_pb2.LiftBlockResponse]]:
         """Lifts a block and forgets the violations behind it."""
+
+    @_abc_1.abstractmethod
+    def ListRefused(
+        self,
+        request: _operator_pb2.ListRefusedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.ListRefusedResponse, _abc.Awaitable[_operator_pb2.ListRefusedResponse]]:
+        """Lists who was refused most in the last hour, the most first, as far as the
+        process that answers has refused them itself.
+        """
 
     @_abc_1.abstractmethod
     def GetUser(

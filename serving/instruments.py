@@ -1,0 +1,191 @@
+"""Instruments whose labels are bounded, whatever is put into them.
+
+A subject, an address, a path or a request id is never a label: a label's values
+are listed, or else no more than so many of them are kept apart. What is beyond
+counts as `_OTHER`, as the semantic conventions call it.
+
+Libraries use OpenTelemetry's API; without a provider, nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from opentelemetry.context import Context
+
+OTHER = "_OTHER"
+_MAX_CHARS = 100
+
+_meter = metrics.get_meter("live-token")
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Bucket bounds of what takes from a millisecond to a deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label: what distinguishes the time series of one metric.
+
+    `values` are all that it may have. Without them, the first `most` values that a
+    process meets are kept apart: for names out of the code or the configuration,
+    of which there are few, but which no list here could know.
+    """
+
+    key: str
+    about: str = ""
+    values: frozenset[str] | None = None
+    most: int = 32
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if this is no bound."""
+        if not 0 < self.most <= 100:  # noqa: PLR2004 - a hundred series each way are plenty
+            raise ValueError(f"{self.key}: a label has 1 to 100 values")
+
+
+def label(key: str, about: str = "", *values: str, most: int = 32) -> Label:
+    """Return a label with `values`, or with at most `most` of any."""
+    return Label(key, about, frozenset(values) or None, most)
+
+
+class Instrument:
+    """What all instruments have: a name, a unit, what it is about, and labels by name."""
+
+    kind = ""
+
+    def __init__(self, name: str, unit: str, about: str, **labels: Label) -> None:
+        """Name labels, where values are given, by keywords."""
+        self.name = name
+        self.unit = unit
+        self.about = about
+        self.labels = labels
+        self._attributes: dict[tuple[str | None, ...], dict[str, str]] = {}
+        self._seen: dict[str, set[str]] = {each: set() for each in labels}
+
+    def _labelled(self, values: Mapping[str, str | None]) -> dict[str, str]:
+        """Return the attributes for `values`, by label name. A value of None is left out."""
+        key = tuple([values.get(name) for name in self.labels])
+        known = self._attributes.get(key)
+        if known is not None:
+            return known
+        if unknown := values.keys() - self.labels.keys():
+            raise TypeError(f"{self.name} has no label {', '.join(sorted(unknown))}")
+        kept = {
+            name: None if value is None else self._bounded(name, value)
+            for name, value in zip(self.labels, key, strict=True)
+        }
+        attributes = {
+            self.labels[name].key: value for name, value in kept.items() if value is not None
+        }
+        if tuple(kept.values()) == key:  # so that what is kept here is bounded as well
+            self._attributes[key] = attributes
+        return attributes
+
+    def _bounded(self, name: str, value: str) -> str:
+        wanted, seen = self.labels[name], self._seen[name]
+        if wanted.values is not None:
+            return value if value in wanted.values else OTHER
+        if value in seen:
+            return value
+        if len(seen) >= wanted.most or len(value) > _MAX_CHARS:
+            return OTHER
+        seen.add(value)
+        return value
+
+
+class Counter(Instrument):
+    """Counts what only grows."""
+
+    kind = "counter"
+
+    def __init__(self, name: str, unit: str, about: str, **labels: Label) -> None:
+        super().__init__(name, unit, about, **labels)
+        self._counter = _meter.create_counter(name, unit, about)
+
+    def add(self, amount: float = 1, /, **values: str | None) -> None:
+        """Count `amount` more."""
+        self._counter.add(amount, self._labelled(values))
+
+
+class Gauge(Instrument):
+    """Counts what comes and goes, as a sum over whoever counts."""
+
+    kind = "up-down counter"
+
+    def __init__(self, name: str, unit: str, about: str, **labels: Label) -> None:
+        super().__init__(name, unit, about, **labels)
+        self._counter = _meter.create_up_down_counter(name, unit, about)
+
+    def add(self, amount: float, /, **values: str | None) -> None:
+        """Count `amount` more, or less."""
+        self._counter.add(amount, self._labelled(values))
+
+
+class Histogram(Instrument):
+    """Measures how much, or how long."""
+
+    kind = "histogram"
+
+    def __init__(
+        self,
+        name: str,
+        unit: str,
+        about: str,
+        *,
+        bounds: Iterable[float] = SECONDS,
+        **labels: Label,
+    ) -> None:
+        super().__init__(name, unit, about, **labels)
+        self.bounds = tuple(bounds)
+        self._histogram = _meter.create_histogram(
+            name, unit, about, explicit_bucket_boundaries_advisory=self.bounds
+        )
+
+    def record(
+        self, amount: float, /, context: Context | None = None, **values: str | None
+    ) -> None:
+        """Note `amount`, with the span of `context`, or else the current one, as its exemplar."""
+        self._histogram.record(amount, self._labelled(values), context)
+
+
+class Observed(Instrument):
+    """A value that is read when metrics are collected, from who has it at that time."""
+
+    kind = "gauge"
+
+    def __init__(self, name: str, unit: str, about: str, **labels: Label) -> None:
+        super().__init__(name, unit, about, **labels)
+        self._readers: list[Callable[[], Iterable[tuple[float, Mapping[str, str | None]]]]] = []
+        self._make()(name, callbacks=[self._read], unit=unit, description=about)
+
+    def _make(self) -> Callable[..., Any]:
+        return _meter.create_observable_gauge
+
+    def read_from(
+        self, read: Callable[[], Iterable[tuple[float, Mapping[str, str | None]]]]
+    ) -> Callable[[], None]:
+        """Read values, each with its labels, from `read`; return what ends that.
+
+        It is called in another thread.
+        """
+        self._readers.append(read)
+        return lambda: self._readers.remove(read)
+
+    def _read(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+        for read in tuple(self._readers):
+            for value, values in read():
+                yield metrics.Observation(value, self._labelled(values))
+
+
+class ObservedTotal(Observed):
+    """A total that only grows, and that somebody else counts."""
+
+    kind = "counter"
+
+    def _make(self) -> Callable[..., Any]:
+        return _meter.create_observable_counter
