@@ -162,7 +162,7 @@ STORE_DURATION = Histogram(
 
 DEPENDENCY_UP = Observed(
     "live_token.dependency.up",
-    "1",
+    "{dependency}",
     "Whether a dependency serves: 1 or 0.",
     dependency=label("live_token.dependency", "what is depended on"),
 )
@@ -183,7 +183,7 @@ RECORDS_DROPPED = Counter(
 
 BUILD = Observed(
     "live_token.build.info",
-    "1",
+    "{build}",
     "Always 1; its labels say what runs.",
     version=label("service.version", "version of this software"),
     python=label("process.runtime.version", "version of Python"),
