@@ -70,6 +70,8 @@ class GatewaySettings(Settings):
     )
     """For how long browsers ask for HTTPS alone, where the gateway itself serves that."""
     docs: bool = variable("GATEWAY_DOCS", True)  # noqa: FBT003 - a default
+    ops: bool = variable("GATEWAY_OPS", False)  # noqa: FBT003 - a default
+    """The operators' API, and the page that shows it."""
     playground: bool = variable("GATEWAY_PLAYGROUND", False)  # noqa: FBT003 - a default
     playground_live_url: str = variable(
         "GATEWAY_PLAYGROUND_LIVE_URL", "wss://generativelanguage.googleapis.com"
