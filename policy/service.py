@@ -12,6 +12,7 @@ from policy import record, wire
 from policy.account import Sealed
 from policy.decisions import Attempt
 from policy.judge import Request
+from policy.operators.refused import MostRefused
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
 from serving import errors, tracing
 from serving.stores import StoreUnavailable
@@ -56,13 +57,19 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         pseudonyms: Pseudonyms,
         recorder: Recorder,
         clock: Clock,
+        *,
+        refused: MostRefused | None = None,
     ) -> None:
-        """Name everybody by `pseudonyms`, keep what was decided with `recorder`."""
+        """Name everybody by `pseudonyms`, keep what was decided with `recorder`.
+
+        `refused` hears who was refused.
+        """
         self._judge = judge
         self._explainer = explainer
         self._pseudonyms = pseudonyms
         self._recorder = recorder
         self._clock = clock
+        self._refused = refused or MostRefused(clock)
 
     async def Reserve(self, request: pb.ReserveRequest, context: Context) -> pb.ReserveResponse:
         """Charge a user's quota, all of it or none."""
@@ -134,6 +141,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         evidence = self._pseudonyms.credential(request.fingerprint)
         ruling = await decided(self._judge.credentials_rejected(client, address, evidence))
         announce("credentials", ruling, address=address)
+        self._refused.hear_credentials(address)
         self._recorder.write(
             record.credentials(self._clock(), ruling, address, evidence, self._judge.digest)
         )
@@ -141,6 +149,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
 
     def _tell(self, event: str, request: Request, ruling: Ruling) -> None:
         announce(event, ruling, user=request.attempt.user)
+        self._refused.hear(request, ruling)
         self._recorder.write(
             record.decision(self._clock(), event, request, ruling, self._judge.digest)
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from serving.errors import ServiceError
+    from serving.recent import Timing
     from tokenservice.deadline import Deadline
     from tokenservice.grant import Grant
     from tokenservice.token import Lifetime
@@ -86,11 +87,13 @@ class GeminiMinter:
         client: genai.Client,
         options: GeminiOptions,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        timing: Timing = nullcontext,
     ) -> None:
-        """Mint as `options` say; wait between attempts with `sleep`."""
+        """Mint as `options` say; wait between attempts with `sleep`; measure each."""
         self._client = client
         self._options = options
         self._sleep = sleep
+        self._timing = timing
 
     async def mint(self, grant: Grant, lifetime: Lifetime, deadline: Deadline) -> EphemeralToken:
         """Return a token that is good for one session of `grant`.
@@ -135,7 +138,10 @@ class GeminiMinter:
         attributes = {**_ATTRIBUTES, "gen_ai.request.model": grant.model.name}
         if attempt > 1:
             attributes["http.request.resend_count"] = str(attempt - 1)
-        with tracing.client_span("POST auth_tokens", headers, attributes) as span:
+        with (
+            self._timing(),
+            tracing.client_span("POST auth_tokens", headers, attributes) as span,
+        ):
             try:
                 timeout_s = min(self._options.attempt_timeout, deadline.remaining)
                 config = _request(grant, lifetime, headers, timeout_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -18,6 +18,7 @@ from tokenservice.errors import PolicyUnavailable, token_may_exist
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from serving.recent import Timing
     from tokenservice.client_info import ClientInfo
     from tokenservice.deadline import Deadline
     from tokenservice.grant import TokenRequest
@@ -35,12 +36,15 @@ _RELEASE_SECONDS: Final = 0.5
 class PolicyClient:
     """Asks the policy sidecar at the other end of `channel`."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, timeout: float) -> None:
-        """Give no call more than `timeout` seconds, whatever its deadline."""
+    def __init__(
+        self, channel: grpc.aio.Channel, *, timeout: float, timing: Timing = nullcontext
+    ) -> None:
+        """Give no call more than `timeout` seconds, whatever its deadline; measure each."""
         self._stub: policy_pb2_grpc.PolicyServiceAsyncStub = policy_pb2_grpc.PolicyServiceStub(
             channel
         )
         self._timeout = timeout
+        self._timing = timing
 
     @asynccontextmanager
     async def reservation(
@@ -88,7 +92,7 @@ class PolicyClient:
         name = f"{_SERVICE}/{method}"
         carrier: dict[str, str] = {}
         attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
-        with tracing.client_span(name, carrier, attributes) as span:
+        with self._timing(), tracing.client_span(name, carrier, attributes) as span:
             try:
                 return await getattr(self._stub, method)(
                     request,
