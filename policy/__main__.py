@@ -21,6 +21,7 @@ from policy.file.watch import PolicyBook, reader
 from policy.judge import Judge
 from policy.memory import MemoryStore
 from policy.operators import key as operator_key
+from policy.operators.refused import MostRefused
 from policy.operators.service import OperatorService
 from policy.redis.checks import UnsafeStore, start_check
 from policy.redis.store import RedisStore
@@ -84,9 +85,12 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
         kept_in = "memory" if settings.store_url is None else "redis"
         recorder.write(record.started(clock(), store=kept_in, digest=book.current.digest))
         explainer = Explainer(store, book)
-        service = PolicyService(Judge(store, book), explainer, pseudonyms, recorder, clock)
+        refused = MostRefused(clock)
+        service = PolicyService(
+            Judge(store, book), explainer, pseudonyms, recorder, clock, refused=refused
+        )
         operators = OperatorService(
-            store, explainer, book, pseudonyms, recorder=recorder, clock=clock
+            store, explainer, book, pseudonyms, recorder=recorder, clock=clock, refused=refused
         )
         key = settings.operator_key.get_secret_value() if settings.operator_key else None
 

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from policy.cli import blocks as cli_blocks, offline as cli_offline, operator as cli_operator
+from policy.cli import (
+    blocks as cli_blocks,
+    offline as cli_offline,
+    operator as cli_operator,
+    refused as cli_refused,
+)
 from serving import commandline
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ def serve() -> None:
 
 for command in (
     cli_blocks.blocks,
+    cli_refused.refused,
     cli_operator.user,
     cli_operator.explain,
     cli_operator.show,

@@ -14,6 +14,7 @@ from policy import record
 from policy.decisions import Attempt
 from policy.judge import Request
 from policy.operators import wire
+from policy.operators.refused import MostRefused
 from policy.service import MAX_COUNT, NoDecision, announce, decided
 from policy.standing import Party
 from policy.v1 import operator_pb2 as pb, operator_pb2_grpc
@@ -73,14 +74,16 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
         *,
         recorder: Recorder,
         clock: Clock,
+        refused: MostRefused | None = None,
     ) -> None:
-        """Show what `store` and `book` hold; keep each change with `recorder`."""
+        """Show what `store`, `book` and `refused` hold; keep each change with `recorder`."""
         self._store = store
         self._explainer = explainer
         self._book = book
         self._pseudonyms = pseudonyms
         self._recorder = recorder
         self._clock = clock
+        self._refused = refused or MostRefused(clock)
 
     async def ListBlocks(
         self, request: pb.ListBlocksRequest, context: Context
@@ -119,6 +122,16 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
         lifted = await decided(self._store.lift(offender))
         self._tell("block_lifted", offender, reason, actor, lifted=lifted)
         return pb.LiftBlockResponse(lifted=lifted)
+
+    async def ListRefused(
+        self, request: pb.ListRefusedRequest, context: Context
+    ) -> pb.ListRefusedResponse:
+        """List who was refused most in the last hour, the most first."""
+        count = wire.refused_size(request.page_size)
+        return pb.ListRefusedResponse(
+            parties=map(wire.refused_message, self._refused.most(count)),
+            since=timestamp(self._refused.since),
+        )
 
     async def GetUser(self, request: pb.GetUserRequest, context: Context) -> pb.GetUserResponse:
         """Show a user's usage, violations and block."""

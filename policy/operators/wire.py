@@ -15,6 +15,7 @@ from serving import addresses, errors
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
+    from policy.operators.refused import Tally
     from serving.pseudonym import Pseudonyms
 
 _PSEUDONYM = re.compile(r"[A-Za-z0-9_-]{16}")
@@ -23,6 +24,8 @@ _MAX_ACTOR_CHARS = 64
 _MAX_BLOCK_MS = 366 * 86_400_000
 _MAX_PAGE = 1_000
 _DEFAULT_PAGE = 100
+_MAX_REFUSED = 100
+_DEFAULT_REFUSED = 10
 _TOKEN = re.compile(rb"blocks:(\d{1,12})")
 
 
@@ -124,6 +127,18 @@ def page_size(asked: int) -> int:
     return asked or _DEFAULT_PAGE
 
 
+def refused_size(asked: int) -> int:
+    """Return how many of those who were refused are listed.
+
+    Raises:
+        InvalidArgument: Too many or too few.
+
+    """
+    if not 0 <= asked <= _MAX_REFUSED:
+        raise errors.InvalidArgument("page_size", f"must be 1 to {_MAX_REFUSED}, or 0")
+    return asked or _DEFAULT_REFUSED
+
+
 def page_token(place: int) -> str:
     """Return what asks for the page that begins at a place."""
     return base64.urlsafe_b64encode(b"blocks:%d" % place).decode()
@@ -149,18 +164,29 @@ def page_place(token: str) -> int:
 
 def block_message(whose: Offender, block: Block) -> pb.Block:
     """Return a block on the wire."""
-    party = (
-        pb.Party(address_pseudonym=whose.name)
-        if whose.party is Party.ADDRESS
-        else pb.Party(user_pseudonym=whose.name)
-    )
     return pb.Block(
-        party=party,
+        party=_party(whose),
         reason=block.reason,
         actor=block.actor,
         create_time=timestamp(block.since),
         expire_time=timestamp(block.until),
     )
+
+
+def refused_message(tally: Tally) -> pb.RefusedParty:
+    """Return on the wire how often somebody was refused."""
+    return pb.RefusedParty(
+        party=_party(tally.offender),
+        refusals=tally.refusals,
+        last_reason=tally.last_reason,
+        last_time=timestamp(tally.last_at),
+    )
+
+
+def _party(whose: Offender) -> pb.Party:
+    if whose.party is Party.ADDRESS:
+        return pb.Party(address_pseudonym=whose.name)
+    return pb.Party(user_pseudonym=whose.name)
 
 
 def _pseudonym(field: str, name: str) -> str:
