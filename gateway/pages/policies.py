@@ -20,6 +20,20 @@ def playground(live_url: str) -> Mapping[str, str]:
     )
 
 
+def ops() -> Mapping[str, str]:
+    """Return the headers of the operations page, which asks nobody but the gateway."""
+    return _headers(
+        {
+            "script-src": "'self'",
+            "style-src": "'self'",
+            "img-src": "'self'",
+            "connect-src": "'self'",
+            "require-trusted-types-for": "'script'",
+        },
+        microphone="()",
+    )
+
+
 def docs() -> Mapping[str, str]:
     """Return the headers of the reference page, which asks nobody but the gateway.
 

@@ -59,8 +59,8 @@ async def _answer(request: Request, page: Page) -> Response:
         return envelope.refuse(request, refusal.of_request(error))
     chosen = await page.asset.representation(request.headers)
     headers = {
-        **page.headers,
         "Cache-Control": "no-cache",  # kept, but asked for again before it is used
+        **page.headers,
         "ETag": chosen.entity_tag,
         "Vary": "Accept-Encoding",
     }
@@ -77,6 +77,8 @@ async def _answer(request: Request, page: Page) -> Response:
 def make_pages(settings: GatewaySettings) -> Mapping[str, Page]:
     """Read the pages that are switched on; return them by path. Raises StartError."""
     pages: dict[str, Page] = {}
+    if settings.ops:
+        pages |= _ops()
     if settings.playground:
         pages |= _playground(settings.playground_live_url)
     if settings.docs:
@@ -84,15 +86,32 @@ def make_pages(settings: GatewaySettings) -> Mapping[str, Page]:
     return pages
 
 
+def _ops() -> Mapping[str, Page]:
+    headers = policies.ops()
+    assets = {**_shared(), **read_directory(_HERE / "ops", "/ops/")}
+    pages = {path: Page(asset, headers) for path, asset in assets.items()}
+    kept_nowhere = Page(assets["/ops/index.html"], {**headers, "Cache-Control": "no-store"})
+    return pages | dict.fromkeys(("/ops", "/ops/", "/ops/index.html"), kept_nowhere)
+
+
 def _playground(live_url: str) -> Mapping[str, Page]:
     assets = {
+        **_shared(),
         **read_directory(_HERE / "playground", "/playground/"),
-        **read_directory(_HERE / "live-token-client", "/live-token-client/"),
         "/playground/config.json": _json({"liveUrl": live_url, "api": _API}),
     }
     assets["/"] = assets["/playground/index.html"]
     headers = policies.playground(live_url)
     return {path: Page(asset, headers) for path, asset in assets.items()}
+
+
+def _shared() -> Mapping[str, Asset]:
+    """Read what is of more than one page: the parts of ours, and the JavaScript client."""
+    return {
+        path: asset
+        for name in ("common", "live-token-client")
+        for path, asset in read_directory(_HERE / name, f"/{name}/").items()
+    }
 
 
 def _docs() -> Mapping[str, Page]:

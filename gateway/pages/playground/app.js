@@ -1,11 +1,12 @@
 /** Puts the page together. */
 
-import { Api, Refused, places } from "./api.js";
-import { CredentialForm } from "./credential-form.js";
-import { announce, find, make, whenPressed } from "./elements.js";
+import { CredentialForm } from "../common/credential-form.js";
+import { announce, find, make, whenPressed } from "../common/elements.js";
+import { showRefusal } from "../common/refusal.js";
+import { Refused } from "../common/refused.js";
+import { Api, places } from "./api.js";
 import { MintForm } from "./mint-form.js";
 import { hideQuota, showQuota } from "./quota.js";
-import { showRefusal } from "./refusal.js";
 import { Talk } from "./talk.js";
 import { showToken } from "./token-card.js";
 
@@ -25,15 +26,20 @@ const { liveUrl } = await places().catch((error) => {
 const api = new Api();
 const talk = new Talk(liveUrl);
 const mintForm = new MintForm(mint);
-const credentialForm = new CredentialForm(api, {
-  changed() {
+const credentialForm = new CredentialForm({
+  changed(credential) {
+    api.credential = credential;
     hideRefusal();
     mintForm.offerAnything();
     hideQuota();
   },
-  known(config, usage) {
-    mintForm.offer(config);
-    showQuota(usage);
+  async introduce() {
+    const config = await api.config();
+    const usage = await api.usage();
+    return () => {
+      mintForm.offer(config);
+      showQuota(usage);
+    };
   },
 });
 

@@ -1,6 +1,6 @@
 /** Who said what, turn by turn. */
 
-import { make } from "./elements.js";
+import { make } from "../common/elements.js";
 
 const SPEAKING = "speaking…";
 

@@ -1,6 +1,6 @@
 /** Everything that goes over the socket, as it happens; sound by its size alone. */
 
-import { make } from "./elements.js";
+import { make } from "../common/elements.js";
 import { sizeOf } from "./pcm.js";
 
 const MOST = 300;

@@ -1,9 +1,9 @@
 /** What to lock the token to. Nothing is checked here: the gateway's word shall be seen. */
 
-import { Refused } from "./api.js";
-import { now, timeOfDay } from "./clock.js";
-import { asClock, countDown } from "./countdown.js";
-import { find, make, switchOff } from "./elements.js";
+import { now, timeOfDay } from "../common/clock.js";
+import { asClock, countDown } from "../common/countdown.js";
+import { find, make, switchOff } from "../common/elements.js";
+import { Refused } from "../common/refused.js";
 
 /** @import {Config, TokenFields} from "../live-token-client/index.js" */
 

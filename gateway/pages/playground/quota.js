@@ -1,32 +1,16 @@
 /** The quota as bars, each with when its limit allows the next token. */
 
-import { now, timeOfDay } from "./clock.js";
-import { asClock, countDown } from "./countdown.js";
-import { find, make } from "./elements.js";
+import { now, timeOfDay } from "../common/clock.js";
+import { asClock, countDown } from "../common/countdown.js";
+import { find, make } from "../common/elements.js";
+import { nameOf, unitOf } from "../common/limits.js";
 
 /** @import {Usage} from "../live-token-client/index.js" */
 
 /** @typedef {NonNullable<Usage["byLimit"]>[number]} LimitUse */
 
-/** @type {Record<string, {name: string, unit: string}>} */
-const LIMITS = {
-  tokens_per_hour: { name: "Hour", unit: "tokens in 60 minutes" },
-  tokens_per_day: { name: "Day", unit: "tokens in 24 hours" },
-  concurrent_sessions: { name: "At once", unit: "unexpired tokens" },
-};
-
 /** @type {(() => void)[]} */
 let running = [];
-
-/**
- * Returns what a limit is called.
- *
- * @param {string} limit
- * @returns {string}
- */
-export function nameOf(limit) {
-  return limit === "cooldown" ? "Cooldown" : (LIMITS[limit]?.name ?? limit);
-}
 
 /**
  * Shows a caller's usage, from now on.
@@ -98,6 +82,6 @@ function showCooldown({ value, nextAllowedAt }, show) {
 
 /** @param {LimitUse} use */
 function counted({ limit, used = 0, value, nextAllowedAt }) {
-  const sentence = `${used} of ${value} ${LIMITS[limit]?.unit ?? ""}`;
+  const sentence = `${used} of ${value} ${unitOf(limit)}`;
   return nextAllowedAt ? `${sentence}; the next at ${timeOfDay(Date.parse(nextAllowedAt))}` : sentence;
 }

@@ -1,6 +1,6 @@
 /** The button by which a visitor begins to speak, and ends. */
 
-import { announce, find, switchOff, whenPressed } from "./elements.js";
+import { announce, find, switchOff, whenPressed } from "../common/elements.js";
 import { Microphone, RATE, whyNone } from "./microphone.js";
 import { BYTES_PER_SAMPLE } from "./pcm.js";
 

@@ -1,13 +1,13 @@
 /** A talk with the model over a token: the controls, and what the socket says of it. */
 
+import { now } from "../common/clock.js";
+import { asClock, countDown } from "../common/countdown.js";
+import { announce, facts, find, make, switchOff, whenPressed } from "../common/elements.js";
+import { showClosing } from "./closing.js";
 import { Conversation } from "./conversation.js";
-import { now } from "./clock.js";
-import { asClock, countDown } from "./countdown.js";
-import { announce, facts, find, make, switchOff, whenPressed } from "./elements.js";
 import { EventLog } from "./event-log.js";
 import { LiveListener, LiveSocket, liveAddress, setupOf } from "./live-socket.js";
 import { BYTES_PER_SAMPLE, fromBase64, toBase64 } from "./pcm.js";
-import { showClosing } from "./refusal.js";
 import { SpeakButton } from "./speak-button.js";
 import { Speaker, rateOf } from "./speaker.js";
 

@@ -1,13 +1,13 @@
 /** An issued token: its deadlines, what it is locked to, and how to find it again in logs. */
 
-import { timeOfDay } from "./clock.js";
-import { asClock, countDown } from "./countdown.js";
-import { facts, make } from "./elements.js";
-import { copyButton, trailOf } from "./trail.js";
+import { timeOfDay } from "../common/clock.js";
+import { asClock, countDown } from "../common/countdown.js";
+import { facts, make } from "../common/elements.js";
+import { copyButton, trailOf } from "../common/trail.js";
 
 /**
  * @import {LiveToken, TokenConstraints} from "../live-token-client/index.js"
- * @import {Trail} from "./types.js"
+ * @import {Trail} from "../common/types.js"
  */
 
 const MASKED = "auth_tokens/••••••••••••";

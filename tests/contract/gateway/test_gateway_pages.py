@@ -21,12 +21,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOM = Path(gateway_package.__file__).parent
 LIVE_URL = "ws://127.0.0.1:8090"
 SWITCHED = {
-    "playground": [
-        "/",
-        "/playground/app.js",
-        "/playground/config.json",
-        "/live-token-client/index.js",
-    ],
+    "playground": ["/", "/playground/app.js", "/playground/config.json"],
+    "ops": ["/ops/app.js", "/ops/style.css"],
     "docs": [
         "/docs",
         "/docs/",
@@ -35,7 +31,10 @@ SWITCHED = {
         "/openapi.json",
     ],
 }
-PATHS = [path for paths in SWITCHED.values() for path in paths]
+SHARED = ["/common/elements.js", "/live-token-client/index.js"]
+"""What two of them need, and the reference does not."""
+OPS = ["/ops", "/ops/", "/ops/index.html"]
+PATHS = [path for paths in (*SWITCHED.values(), SHARED) for path in paths]
 
 
 class Web:
@@ -57,7 +56,7 @@ class Web:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def web(tmp_path_factory: pytest.TempPathFactory, launch_at: Any) -> AsyncIterator[Web]:
     """Run a gateway with all its pages."""
-    settings = {"playground": True, "playground_live_url": LIVE_URL}
+    settings = {"ops": True, "playground": True, "playground_live_url": LIVE_URL}
     async with (
         launch_at(tmp_path_factory.mktemp("run"), **settings) as running,
         aiohttp.ClientSession(auto_decompress=False) as session,
@@ -80,6 +79,9 @@ async def web(tmp_path_factory: pytest.TempPathFactory, launch_at: Any) -> Async
             "pages/live-token-client/package.json",
             "application/json",
         ),
+        ("/common/common.css", "pages/common/common.css", "text/css; charset=utf-8"),
+        ("/ops", "pages/ops/index.html", "text/html; charset=utf-8"),
+        ("/ops/", "pages/ops/index.html", "text/html; charset=utf-8"),
         ("/docs", "pages/docs/index.html", "text/html; charset=utf-8"),
         ("/docs/", "pages/docs/index.html", "text/html; charset=utf-8"),
         ("/openapi.json", "openapi.json", "application/json"),
@@ -101,7 +103,9 @@ async def test_the_playground_knows_where_the_model_is(web: Web) -> None:
     assert json.loads(body) == {"liveUrl": LIVE_URL, "api": "/api/v1/live-token"}
 
 
-@pytest.mark.parametrize("directory", ["playground", "live-token-client", "docs"])
+@pytest.mark.parametrize(
+    "directory", ["common", "docs", "live-token-client", "ops", "playground"]
+)
 async def test_every_committed_file_is_served(web: Web, directory: str) -> None:
     """A file whose type nobody knows would be missing in a browser, and nowhere else."""
     for path in (ROOM / "pages" / directory).iterdir():
@@ -129,6 +133,13 @@ async def test_pages_are_kept_and_asked_for_again(web: Web, path: str) -> None:
         status, _, _ = await web.ask(path, Accept_Encoding=coding, If_None_Match='"other", x')
         assert status == 200
     assert len({tag for _, tag in tags}) == len(tags)
+
+
+@pytest.mark.parametrize("path", OPS)
+async def test_the_operations_page_is_kept_nowhere(web: Web, path: str) -> None:
+    """Nor does a browser keep it as it was left, with what it showed."""
+    status, headers, _ = await web.ask(path)
+    assert (status, headers.getall("Cache-Control")) == (200, ["no-store"])
 
 
 @pytest.mark.parametrize(
@@ -228,20 +239,22 @@ async def test_nothing_else_is_served(web: Web, path: str) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("switched_on", [[], ["playground"], ["docs"]])
+@pytest.mark.parametrize("switched_on", [[], ["playground"], ["docs"], ["ops"]])
 async def test_what_is_off_is_not_there(launch: Any, switched_on: list[str]) -> None:
     """Its paths are 404 like any other; the API is as it was."""
     settings = {name: name in switched_on for name in SWITCHED}
+    wanted = {path: settings[name] for name, paths in SWITCHED.items() for path in paths}
+    wanted |= dict.fromkeys(SHARED, settings["playground"] or settings["ops"])
+    wanted |= dict.fromkeys(OPS, settings["ops"])
     async with launch(**settings) as gateway:
-        for name, paths in SWITCHED.items():
-            for path in paths:
-                async with gateway.browser.session.get(gateway.browser.base + path) as answer:
-                    assert answer.status == (200 if settings[name] else 404), path
+        for path, there in wanted.items():
+            async with gateway.browser.session.get(gateway.browser.base + path) as answer:
+                assert answer.status == (200 if there else 404), path
         assert (await gateway.browser.ask("POST", "/api/v1/live-token")).status == 200
 
 
-async def test_by_default_there_is_a_reference_and_no_playground() -> None:
-    """A playground is for those who want one."""
+async def test_by_default_there_is_a_reference_and_nothing_else() -> None:
+    """A playground is for those who want one, and so is the operations page."""
     paths = make_pages(GatewaySettings()).keys()
     assert paths >= set(SWITCHED["docs"])
-    assert not paths & set(SWITCHED["playground"])
+    assert not paths & {*SWITCHED["playground"], *SWITCHED["ops"], *SHARED, *OPS}

@@ -22,7 +22,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AUTH = "Authorization: Bearer good"
 LIVE_URL = "ws://127.0.0.1:8090"
-PAGES = ["/", "/playground/app.js", "/live-token-client/index.js", "/docs", "/openapi.json"]
+PAGES = [
+    "/",
+    "/playground/app.js",
+    "/live-token-client/index.js",
+    "/ops",
+    "/ops/app.js",
+    "/docs",
+    "/openapi.json",
+]
 CLOSED = {
     "default-src": "'none'",
     "base-uri": "'none'",
@@ -36,7 +44,7 @@ CLOSED = {
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def site(tmp_path_factory: pytest.TempPathFactory, launch_at: Any) -> AsyncIterator[Any]:
     """Run a gateway with all its pages."""
-    settings = {"playground": True, "playground_live_url": LIVE_URL}
+    settings = {"ops": True, "playground": True, "playground_live_url": LIVE_URL}
     async with launch_at(tmp_path_factory.mktemp("run"), **settings) as gateway:
         yield gateway
 
@@ -111,9 +119,16 @@ async def test_the_playground_reaches_the_model_and_hears(site: Any) -> None:
     assert "camera=()" in headers["Permissions-Policy"]
 
 
-async def test_the_reference_reaches_nobody_else(site: Any) -> None:
-    """It asks this origin, and has no use for any device."""
-    headers = await headers_of(site, "/docs")
+async def test_the_operations_page_makes_no_html_of_text(site: Any) -> None:
+    """What others wrote, such as the reason of a block, can become no script."""
+    policy = policy_of(await headers_of(site, "/ops"))
+    assert policy["require-trusted-types-for"] == "'script'"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/ops"])
+async def test_the_other_pages_reach_nobody_else(site: Any, path: str) -> None:
+    """They ask this origin, and have no use for any device."""
+    headers = await headers_of(site, path)
     assert policy_of(headers)["connect-src"] == "'self'"
     assert "microphone=()" in headers["Permissions-Policy"]
 

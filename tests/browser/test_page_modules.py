@@ -1,4 +1,4 @@
-"""The playground's files, as they are: typed, plain, and with nobody else's in them."""
+"""The pages' files, as they are: typed, plain, and with nobody else's in them."""
 
 import re
 import shutil
@@ -8,15 +8,21 @@ import pytest
 from client_types import tsc
 
 PAGES = Path(__file__).parents[2] / "gateway" / "pages"
-PLAYGROUND = PAGES / "playground"
-MODULES = sorted(PLAYGROUND.glob("*.js"))
-TEXTS = sorted(path for path in PLAYGROUND.iterdir() if path.is_file())
+ROOMS = ("common", "ops", "playground")
+MODULES = sorted(path for room in ROOMS for path in (PAGES / room).glob("*.js"))
+TEXTS = sorted(path for room in ROOMS for path in (PAGES / room).iterdir() if path.is_file())
+DOCUMENTS = [path for path in TEXTS if path.suffix == ".html"]
+
+
+def name_of(path: Path) -> str:
+    """Say which file it is."""
+    return path.relative_to(PAGES).as_posix()
 
 
 def test_the_modules_are_typed(tmp_path: Path) -> None:
     """Tsc finds nothing wrong with the modules, as strictly as can be."""
-    for name in ("playground", "live-token-client"):
-        shutil.copytree(PAGES / name, tmp_path / name)
+    for room in (*ROOMS, "live-token-client"):
+        shutil.copytree(PAGES / room, tmp_path / room)
     options = {
         "allowJs": True,
         "checkJs": True,
@@ -28,11 +34,11 @@ def test_the_modules_are_typed(tmp_path: Path) -> None:
         "noUnusedParameters": False,
         "types": [],
     }
-    files = [*MODULES, PLAYGROUND / "audio-worklet.d.ts"]
-    tsc(tmp_path, options, [f"playground/{path.name}" for path in files])
+    files = [*MODULES, PAGES / "playground" / "audio-worklet.d.ts"]
+    tsc(tmp_path, options, [name_of(path) for path in files])
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_module_makes_html_or_keeps_anything(path: Path) -> None:
     """No module has HTML in strings, evaluates text, writes to the console, or stores anything."""
     text = path.read_text(encoding="utf-8")
@@ -46,17 +52,18 @@ def test_no_module_makes_html_or_keeps_anything(path: Path) -> None:
     assert len(text.splitlines()) <= 300
 
 
-def test_the_page_has_no_script_and_no_style_of_its_own() -> None:
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_a_page_has_no_script_and_no_style_of_its_own(path: Path) -> None:
     """Scripts and styles are files of the gateway's: nothing is inline."""
-    page = (PLAYGROUND / "index.html").read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
     assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", page) == []
     assert re.findall(r"<script[^>]*>[^<]", page) == []
     sources = re.findall(r'(?:src|href|action)="([^"]*)"', page)
     assert sources
-    assert all(source.startswith("/playground/") for source in sources)
+    assert all(source.startswith((f"/{path.parent.name}/", "/common/")) for source in sources)
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TEXTS, ids=name_of)
 def test_nobody_elses_host_is_named(path: Path) -> None:
     """The files name no host but the namespace of SVG."""
     named = re.findall(r"(?:https?|wss?)://[\w.-]+", path.read_text(encoding="utf-8"))

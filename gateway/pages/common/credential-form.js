@@ -1,12 +1,9 @@
 /** Who asks. The credential is in its field, and in requests to the gateway, and nowhere else. */
 
-import { Refused } from "./api.js";
 import { announce, find } from "./elements.js";
+import { Refused } from "./refused.js";
 
-/**
- * @import {Api} from "./api.js"
- * @import {Config, Usage} from "../live-token-client/index.js"
- */
+/** @import {Credential} from "./types.js" */
 
 const API_KEY_PREFIX = "ltk_";
 
@@ -19,15 +16,14 @@ export class CredentialForm {
   #turn = 0;
 
   /**
-   * @param {Api} api
    * @param {object} then
-   * @param {() => void} then.changed the credential is another one
-   * @param {(config: Config, usage: Usage) => void} then.known it was accepted
+   * @param {(credential: Credential) => void} then.changed it is another one, or none
+   * @param {() => Promise<() => void>} then.introduce tries it, and returns what to do if it
+   *   is still the same by then; fails with Refused
    */
-  constructor(api, { changed, known }) {
-    this.api = api;
+  constructor({ changed, introduce }) {
     this.changed = changed;
-    this.known = known;
+    this.introduce = introduce;
     this.#text.addEventListener("input", () => this.#guessKind());
     // Not while it is typed: each wrong credential counts against the visitor's address.
     for (const input of [this.#text, this.#bearer, this.#apiKey]) {
@@ -48,15 +44,13 @@ export class CredentialForm {
   async #introduce() {
     const turn = ++this.#turn;
     const kind = this.#apiKey.checked ? "api-key" : "bearer";
-    this.api.credential = { kind, text: this.#text.value };
-    this.changed();
+    this.changed({ kind, text: this.#text.value });
     this.#say("");
     if (!this.#text.value.trim()) return;
     try {
-      const config = await this.api.config();
-      const usage = await this.api.usage();
+      const proceed = await this.introduce();
       if (turn !== this.#turn) return; // there is another one by now
-      this.known(config, usage);
+      proceed();
       this.#say("Accepted.");
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -1,0 +1,68 @@
+/** One request to the gateway a call, by the client's means, and what comes of it as it was answered. */
+
+import { LiveTokenError } from "../live-token-client/errors.js";
+import * as clock from "./clock.js";
+import { Refused } from "./refused.js";
+import { newTrace } from "./trace-context.js";
+
+/**
+ * @import {LiveTokensOptions} from "../live-token-client/index.js"
+ * @import {Credential} from "./types.js"
+ */
+
+/**
+ * Asks as whoever the credential says, in a trace of its own.
+ *
+ * @template Answer
+ * @param {Credential} credential
+ * @param {(options: LiveTokensOptions) => Promise<Answer>} ask
+ * @returns {Promise<{answer: Answer, traceId: string}>}
+ * @throws {Refused}
+ */
+export async function asked(credential, ask) {
+  const { traceId, traceparent } = newTrace();
+  const options = {
+    credential: presented(credential),
+    headers: () => ({ traceparent }),
+    fetch: fetchByTheClock,
+    attempts: 1, // what goes wrong shall be seen
+  };
+  try {
+    return { answer: await ask(options), traceId };
+  } catch (error) {
+    throw new Refused(explained(error), traceId);
+  }
+}
+
+/**
+ * Returns a credential as the client takes it.
+ *
+ * @param {Credential} credential
+ * @returns {string | {apiKey: string}}
+ */
+export function presented({ kind, text }) {
+  const bare = text.trim();
+  return kind === "api-key" && bare ? { apiKey: bare } : bare.replace(/^bearer\s+/i, "");
+}
+
+/**
+ * Fetches, and sets the clock by the answer.
+ *
+ * @param {string} url
+ * @param {RequestInit} request
+ */
+export async function fetchByTheClock(url, request) {
+  const answer = await fetch(url, request);
+  clock.setBy(answer.headers.get("Date"));
+  return answer;
+}
+
+/** @param {unknown} error */
+function explained(error) {
+  if (!(error instanceof LiveTokenError)) {
+    return { message: "The credential is no text that a header can carry.", code: "NOT_SENT" };
+  }
+  const { code, status, retryAfter, limit, details, requestId, decisionId } = error;
+  const message = status ? error.message : "The gateway did not answer.";
+  return { message, code, status, retryAfter, limit, details, requestId, decisionId };
+}
