@@ -11,7 +11,7 @@ from serving.peers import peer_of
 from tokenservice.call import Call
 from tokenservice.deadline import Deadline
 from tokenservice.principal import UnverifiedCredentials
-from tokenservice.v1 import tokenservice_pb2 as pb
+from tokenservice.v1 import operations_pb2, tokenservice_pb2
 
 if TYPE_CHECKING:
     import grpc
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-_SERVICE = pb.DESCRIPTOR.services_by_name["TokenService"]
+_SERVICES = (
+    tokenservice_pb2.DESCRIPTOR.services_by_name["TokenService"],
+    operations_pb2.DESCRIPTOR.services_by_name["OperationsService"],
+)
 _MAX_ID_CHARS = 128
 
 
@@ -39,7 +42,7 @@ class Calls:
         peer = peer_of(context)
         client = self._trusted_peers.client_info(peer, metadata)
         over_http = client.headers is not None
-        verb, path = _HTTP[method] if over_http else ("POST", f"/{_SERVICE.full_name}/{method}")
+        verb, path = (_HTTP if over_http else _GRPC)[method]
         return Call(
             deadline=self._deadline_of(context),
             client=client,
@@ -75,8 +78,13 @@ def _http(method: MethodDescriptor) -> tuple[str, str]:
     return verb.upper(), getattr(rule, verb)
 
 
-_HTTP = {method.name: _http(method) for method in _SERVICE.methods}
+_METHODS = [method for service in _SERVICES for method in service.methods]
+_HTTP = {method.name: _http(method) for method in _METHODS}
 """Each method's verb and path over HTTP: what a caller of the gateway called."""
+_GRPC = {
+    each.name: ("POST", f"/{each.containing_service.full_name}/{each.name}") for each in _METHODS
+}
+"""And what any other caller called."""
 
 
 def _trace_id() -> str:

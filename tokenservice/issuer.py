@@ -16,6 +16,8 @@ from tokenservice.policy_port import Attempt
 from tokenservice.seal import BrokenSeal, Minted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from serving.clock import Clock
     from tokenservice.deadline import Deadline
     from tokenservice.grant import Grant, TokenRequest
@@ -60,12 +62,18 @@ class Issuer:
         minter: Minter,
         sealer: Sealer,
         clock: Clock,
+        *,
+        delivered: Callable[[IssuedToken], None] = lambda _: None,
     ) -> None:
-        """Ask `policy`, make tokens with `minter`, leave them sealed by `sealer` for a repeat."""
+        """Ask `policy`, make tokens with `minter`, leave them sealed by `sealer` for a repeat.
+
+        `delivered` hears of each that goes to its caller.
+        """
         self._policy = policy
         self._minter = minter
         self._sealer = sealer
         self._clock = clock
+        self._delivered = delivered
         self._at_work: set[asyncio.Task[IssuedToken]] = set()
 
     async def issue(
@@ -86,7 +94,9 @@ class Issuer:
         task = asyncio.create_task(self._transact(attempt, grant, deadline))
         self._at_work.add(task)
         task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        issued = await asyncio.shield(task)
+        self._delivered(issued)
+        return issued
 
     async def drain(self) -> None:
         """Wait for what has begun. Each of it ends by its own deadline."""
