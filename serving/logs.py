@@ -1,35 +1,32 @@
-"""Structured logs: JSON lines for machines, colours for a terminal."""
+"""Structured logs: JSON lines for machines, aligned ones for a terminal."""
 
 from __future__ import annotations
 
-import io
 import logging
-import re
+import os
 import sys
+import threading
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TextIO
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from opentelemetry import trace
 
+from serving import log_areas, log_console, log_values, redacting
+from serving.log_writing import LineWriter
+from serving.redacting import redact
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+    Event = dict[str, Any]
 
-# What Gemini's tokens, Google's API keys, JWTs (DPoP proofs too) and our API keys look like; of
-# ours the id stays. Then what stands where a credential does, and private keys.
-_SECRET = re.compile(
-    r"(auth_tokens/)[^\s\"'&]+|(AIza)[\w-]{20,}|(eyJ)[\w-]+\.[\w-]+\.[\w-]*"
-    r"|(ltk_[0-9A-Za-z]{12}_)\w{8,}"
-    r"|((?i:bearer|dpop)\s+)(?!eyJ|ltk_|auth_tokens/)[\w.~+/=-]{8,}"
-    r"|([?&](?:access_token|api_key|key|token)=)(?!auth_tokens/)[^\s\"'&]+"
-    r"|(://[^\s/@:\"']*:)[^\s/@\"']+(?=@)"
-    r"|(-----BEGIN [A-Z ]*PRIVATE KEY-----)[^-]+"
-)
+__all__ = ["LogFormat", "LogLevel", "catch_all", "configure", "redact"]
 
-
-_SHORTEST_SECRET = 8
+# These quote URLs and bodies, or say what we say ourselves.
+_SILENT = ("aiohttp.access", "google_genai", "httpx", "uvicorn.access", "uvicorn.error")
 
 
 class LogLevel(StrEnum):
@@ -49,99 +46,140 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-_own: tuple[str, ...] = ()
-
-
-def redact(text: str) -> str:
-    """Return `text` without what looks like a secret or is one of this process's own.
-
-    A second net, for foreign messages: Gemini repeats a key that it refuses.
-    """
-    for secret in _own:
-        text = text.replace(secret, "[redacted]")
-    return _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}[redacted]", text)
-
-
 def configure(
     service: str,
     level: LogLevel = LogLevel.INFO,
     log_format: LogFormat = LogFormat.AUTO,
     secrets: Iterable[str] = (),
+    debug: Iterable[str] = (),
 ) -> None:
     """Send what is logged, through structlog or logging, to standard error.
 
-    `secrets` are redacted wherever they stand, but for those so short that they may be words.
+    `secrets` are redacted wherever they stand, but for those so short that they may be
+    words. All is said of the areas in `debug`, whatever the level.
     """
-    global _own  # noqa: PLW0603 - there is one standard error
-    _own = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
-    pipeline: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        lambda _logger, _method, event: {"service": service, **event},
-        _add_trace_id,
-    ]
-    if log_format is LogFormat.JSON or (log_format is LogFormat.AUTO and not sys.stderr.isatty()):
-        ending: list[Processor] = [
-            structlog.processors.ExceptionRenderer(
-                # Without locals: they hold credentials.
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-            ),
-            _redact_values,
-            structlog.processors.JSONRenderer(ensure_ascii=True),
-        ]
-    else:
-        ending = [
-            _redact_values,
-            structlog.dev.ConsoleRenderer(exception_formatter=_redacted_traceback),
-        ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=pipeline,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name in ("aiohttp.access", "google_genai", "httpx", "uvicorn.access"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # these quote URLs and bodies
+    redacting.know(secrets)
+    terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
+    as_json = log_format is LogFormat.JSON or (log_format is LogFormat.AUTO and not terminal)
+    handler = logging.NullHandler() if sys.stderr is None else LineWriter(sys.stderr)
+    handler.setFormatter(_Lines(service, _json if as_json else _console(terminal=terminal)))
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    log_areas.switch(debug, number)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *pipeline,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=_Logger,
         cache_logger_on_first_use=True,
     )
 
 
-def _redacted_traceback(out: TextIO, exc_info: ExcInfo) -> None:
-    text = io.StringIO()
-    structlog.dev.plain_traceback(text, exc_info)
-    out.write(redact(text.getvalue()))
+def catch_all() -> None:
+    """Log what Python would print by itself: defects that nobody caught, and warnings."""
+    log = structlog.get_logger(__name__)
+
+    def in_main(_kind: object, error: BaseException, _traceback: object) -> None:
+        log.critical("not caught", exc_info=error)
+
+    def in_thread(given: threading.ExceptHookArgs) -> None:
+        log.error("not caught", thread=getattr(given.thread, "name", None), exc_info=given[1])
+
+    def in_finalizer(given: Any) -> None:
+        log.error("not caught", exc_info=given.exc_value)
+
+    sys.excepthook, threading.excepthook = in_main, in_thread
+    sys.unraisablehook = in_finalizer
+    logging.captureWarnings(capture=True)
 
 
-def _add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event["trace_id"] = format(context.trace_id, "032x")
-        event["span_id"] = format(context.span_id, "016x")
-    return event
+class _Logger(structlog.stdlib.BoundLogger):
+    def debug(self, event: str | None = None, *args: Any, **fields: Any) -> Any:
+        """Do nothing, and quickly, unless somebody wants to know."""
+        if self._logger.isEnabledFor(logging.DEBUG):
+            return super().debug(event, *args, **fields)
+        return None
 
 
-def _redact_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    redacted: dict[str, Any] = _redacted(dict(event))
-    return redacted
+class _Lines(logging.Formatter):
+    """Makes one line of each record, whatever is in it."""
+
+    def __init__(self, service: str, render: Callable[[Event], str]) -> None:
+        super().__init__()
+        self._service = service
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            return self._render(self._event(record))
+        except Exception as error:  # noqa: BLE001 - who logs is not to fail of it
+            said = {"event": "not a log line", "logger": record.name, "cause": type(error).__name__}
+            return self._render(self._common(record) | said)
+
+    def _event(self, record: logging.LogRecord) -> Event:
+        given: Mapping[str, Any]
+        if isinstance(record.msg, dict):
+            given = record.msg
+            error = given.get("exc_info")
+        else:
+            given = {"event": record.getMessage(), "logger": record.name}
+            error = record.exc_info
+        event = self._common(record)
+        event["event"] = given.get("event")
+        event.update(structlog.contextvars.get_contextvars())
+        event.update((name, value) for name, value in given.items() if name not in _RESERVED)
+        if record.levelno <= logging.DEBUG and (area := log_areas.of_logger(record.name)):
+            event["area"] = area
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            event["trace_id"] = format(context.trace_id, "032x")
+            event["span_id"] = format(context.span_id, "016x")
+        if error:
+            event["exception"] = _exc_info(error)
+        return event
+
+    def _common(self, record: logging.LogRecord) -> Event:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return {
+            "timestamp": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "event": None,
+        }
 
 
-def _redacted(value: Any) -> Any:
-    match value:
-        case str():
-            return redact(value)
-        case dict():
-            return {key: _redacted(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_redacted(item) for item in value]
-        case _:
-            return value
+_RESERVED = frozenset({"timestamp", "level", "service", "event", "exc_info", "stack_info"})
+
+
+def _exc_info(given: Any) -> Any:
+    if isinstance(given, BaseException):
+        return type(given), given, given.__traceback__
+    return given if isinstance(given, tuple) else sys.exc_info()
+
+
+# Without locals: they hold credentials.
+_exception_dicts = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
+
+def _json(event: Event) -> str:
+    if "exception" in event:
+        event["exception"] = _exception_dicts(event["exception"])
+    return log_values.as_json(event)
+
+
+def _console(*, terminal: bool) -> Callable[[Event], str]:
+    colours = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def render(event: Event) -> str:
+        if "exception" in event:
+            told = StringIO()
+            structlog.dev.plain_traceback(told, event["exception"])
+            event["exception"] = told.getvalue()
+        chars = log_values.MAX_LINE_BYTES if "exception" in event else log_values.MAX_CHARS
+        return log_console.as_text(log_values.plain(event, chars), colours=colours)
+
+    return render

@@ -43,7 +43,14 @@ def run(
     try:
         settings_module.refuse_foreign_secrets(settings_type)
         settings = settings_module.load(settings_type)
-        logs.configure(name, settings.log_level, settings.log_format, settings.secrets)
+        logs.configure(
+            name,
+            settings.log_level,
+            settings.log_format,
+            settings.secrets,
+            settings.debug_areas,
+        )
+        logs.catch_all()
         flush = telemetry.configure(name)
     except (settings_module.SettingsError, telemetry.TelemetryError) as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - logs may not exist yet

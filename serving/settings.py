@@ -11,13 +11,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from serving import log_areas
 from serving.logs import LogFormat, LogLevel
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Settings(BaseSettings):
 
     log_level: LogLevel = variable("LOG_LEVEL", LogLevel.INFO)
     log_format: LogFormat = variable("LOG_FORMAT", LogFormat.AUTO)
+    debug_areas: Annotated[CommaList, AfterValidator(log_areas.parse)] = variable(
+        "LIVE_API_DEBUG", ()
+    )
     drain_seconds: float = variable("DRAIN_SECONDS", 5.0, ge=0, le=600)
     grpc_reflection: bool = variable("GRPC_REFLECTION", False)  # noqa: FBT003 - a default
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import pytest
 import structlog
 
+from serving import log_areas
 from serving.logs import LogFormat, LogLevel, configure, redact
 
 
@@ -17,7 +18,10 @@ def undone() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
     root.handlers[:], root.level = handlers, level
+    log_areas.switch((), logging.NOTSET)
     structlog.reset_defaults()
 
 
@@ -26,19 +30,26 @@ def fail(message: str) -> NoReturn:
     raise ValueError(message)
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Return what was logged to standard error; nothing goes to standard output."""
-    captured = capsys.readouterr()
+def said(capfd: pytest.CaptureFixture[str]) -> str:
+    """Return what was written to standard error; nothing goes to standard output."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    captured = capfd.readouterr()
     assert captured.out == ""
-    return [json.loads(line) for line in captured.err.splitlines()]
+    return captured.err
 
 
-def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return the lines that were written, each parsed."""
+    return [json.loads(line) for line in said(capfd).splitlines()]
+
+
+def test_a_line_is_one_json_object(capfd: pytest.CaptureFixture[str]) -> None:
     """What structlog and logging say is one line of JSON each, with service, level and time."""
     configure("policy", LogLevel.INFO, LogFormat.JSON)
     structlog.get_logger("ours").info("decision", outcome="reserved\nline two")
     logging.getLogger("theirs").warning("slow %s", "socket")
-    ours, theirs = lines(capsys)
+    ours, theirs = lines(capfd)
     assert (ours["service"], ours["level"], ours["event"]) == ("policy", "info", "decision")
     assert ours["outcome"] == "reserved\nline two"
     assert ours["timestamp"].endswith("Z")
@@ -46,16 +57,16 @@ def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert theirs["event"] == "slow socket"
 
 
-def test_what_is_below_the_level_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_below_the_level_is_not_said(capfd: pytest.CaptureFixture[str]) -> None:
     """The level holds for structlog and logging alike."""
     configure("policy", LogLevel.WARNING, LogFormat.JSON)
     structlog.get_logger("ours").info("quiet")
     logging.getLogger("theirs").info("quiet")
     structlog.get_logger("ours").error("loud")
-    assert [line["event"] for line in lines(capsys)] == ["loud"]
+    assert [line["event"] for line in lines(capfd)] == ["loud"]
 
 
-def test_a_token_is_redacted_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_token_is_redacted_wherever_it_stands(capfd: pytest.CaptureFixture[str]) -> None:
     """Messages, values at any depth, arguments and exceptions show no token."""
     configure("policy", LogLevel.INFO, LogFormat.JSON)
     secret = "auth_tokens/of-a-log"
@@ -66,24 +77,24 @@ def test_a_token_is_redacted_wherever_it_stands(capsys: pytest.CaptureFixture[st
     except ValueError:
         structlog.get_logger("ours").exception("failed")
         logging.getLogger("theirs").exception("failed")
-    captured = capsys.readouterr().err
+    captured = said(capfd)
     assert "of-a-log" not in captured
     assert captured.count("auth_tokens/[redacted]") >= 7
 
 
-def test_an_exception_in_a_terminal_shows_no_token(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_in_a_terminal_shows_no_token(capfd: pytest.CaptureFixture[str]) -> None:
     """The form for people keeps the same secrets."""
     configure("policy", LogLevel.INFO, LogFormat.CONSOLE)
     try:
         fail("bad auth_tokens/of-a-log")
     except ValueError:
         structlog.get_logger("ours").exception("failed with auth_tokens/of-a-log")
-    captured = capsys.readouterr().err
+    captured = said(capfd)
     assert "failed with" in captured
     assert "of-a-log" not in captured
 
 
-def test_an_exception_is_told_without_its_locals(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_told_without_its_locals(capfd: pytest.CaptureFixture[str]) -> None:
     """A traceback names where, not what the variables held."""
     configure("policy", LogLevel.INFO, LogFormat.JSON)
 
@@ -94,24 +105,24 @@ def test_an_exception_is_told_without_its_locals(capsys: pytest.CaptureFixture[s
         check("hunter2")
     except ValueError:
         structlog.get_logger("ours").exception("failed")
-    (line,) = lines(capsys)
+    (line,) = lines(capfd)
     assert line["exception"][0]["exc_type"] == "ValueError"
     assert "hunter2" not in json.dumps(line)
 
 
-def test_libraries_that_quote_urls_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_that_quote_urls_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
     """What would repeat requests and bodies is heard only on errors."""
     configure("policy", LogLevel.DEBUG, LogFormat.JSON)
     for name in ("aiohttp.access", "google_genai", "httpx", "uvicorn.access"):
         logging.getLogger(name).warning("GET /?key=of-a-log")
-    assert lines(capsys) == []
+    assert lines(capfd) == []
 
 
-def test_a_process_says_none_of_its_own_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_process_says_none_of_its_own_secrets(capfd: pytest.CaptureFixture[str]) -> None:
     """Whatever they look like, and whoever repeats them; a word of few letters stays a word."""
     configure("policy", LogLevel.INFO, LogFormat.JSON, ["no-pattern-knows-me", "key"])
     logging.getLogger("theirs").warning("the key no-pattern-knows-me is not valid")
-    (line,) = lines(capsys)
+    (line,) = lines(capfd)
     assert line["event"] == "the key [redacted] is not valid"
     configure("policy", LogLevel.INFO, LogFormat.JSON)
 

@@ -1,0 +1,123 @@
+"""Writes log lines in a thread of its own, so that nobody waits for who reads them.
+
+A write to a full pipe waits for its reader. In the event loop, it would be everybody
+who waits, health included; here what does not fit is lost, and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_WAITING = 2_000
+"""How many lines wait for their reader; at most 32 MB."""
+
+_ATOMIC_BYTES = select.PIPE_BUF  # so many stay together, whoever else writes to the same pipe
+_FLUSH_SECONDS = 1.0
+
+_LOST = "log lines lost"
+
+
+class LineWriter(logging.Handler):
+    """Hands lines over to a thread, which writes them; never waits."""
+
+    def __init__(self, stream: TextIO, most: int = MAX_WAITING) -> None:
+        """Write to `stream`, and let at most `most` lines wait."""
+        super().__init__()
+        self._write = _writer_to(stream)
+        self._most = most
+        self._waiting: SimpleQueue[str | threading.Event | None] = SimpleQueue()
+        self._lock_of_lost = threading.Lock()
+        self._lost = 0
+        self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand over the line of a record; the formatter never raises."""
+        if self._waiting.qsize() >= self._most:
+            self._lose(1)
+        else:
+            self._waiting.put(self.format(record) + "\n")
+
+    def flush(self) -> None:
+        """Wait until what was handed over is written, but for no more than a second."""
+        if self._thread.is_alive():
+            written = threading.Event()
+            self._waiting.put(written)
+            written.wait(_FLUSH_SECONDS)
+
+    def close(self) -> None:
+        """Flush, and end the thread."""
+        self.flush()
+        self._waiting.put(None)
+        super().close()
+
+    def _run(self) -> None:
+        while True:
+            taken = self._waiting.get()
+            batch = [] if isinstance(taken, threading.Event) or taken is None else [taken]
+            size = sum(map(len, batch))
+            # What came meanwhile goes with it: one call of the system for many lines.
+            while batch and not self._waiting.empty():
+                taken = self._waiting.get()
+                if isinstance(taken, threading.Event) or taken is None:
+                    break
+                if size + len(taken) > _ATOMIC_BYTES:
+                    self._put(batch)
+                    batch, size = [], 0
+                batch.append(taken)
+                size += len(taken)
+            self._put(batch)
+            ends = isinstance(taken, threading.Event) or taken is None
+            if ends or self._waiting.qsize() <= self._most // 2:
+                self._tell()
+            if isinstance(taken, threading.Event):
+                taken.set()
+            elif taken is None:
+                return
+
+    def _put(self, lines: list[str]) -> None:
+        if lines and not self._write("".join(lines).encode("utf-8", "backslashreplace")):
+            self._lose(len(lines))
+
+    def _lose(self, count: int) -> None:
+        with self._lock_of_lost:
+            self._lost += count
+
+    def _tell(self) -> None:
+        """Say what was lost, when there is room to say it."""
+        with self._lock_of_lost:
+            lost, self._lost = self._lost, 0
+        if lost:
+            told = {"event": _LOST, "dropped": lost}
+            record = logging.LogRecord(__name__, logging.WARNING, "", 0, told, None, None)
+            self._put([self.format(record) + "\n"])
+
+
+def _writer_to(stream: TextIO) -> Callable[[bytes], bool]:
+    """Return what writes all of its bytes, without Python's buffers, whose locks outlive threads.
+
+    It returns whether it could.
+    """
+    number = stream.fileno()
+
+    def write(data: bytes) -> bool:
+        rest = memoryview(data)
+        try:
+            while rest:
+                try:
+                    rest = rest[os.write(number, rest) :]
+                except BlockingIOError:  # whoever shares it has made it so
+                    select.select([], [number], [])
+        except OSError:  # nobody reads any more, or the disk is full
+            return False
+        return True
+
+    return write
