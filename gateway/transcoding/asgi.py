@@ -49,7 +49,9 @@ def no_headers(_request: Request, _initial: Metadata) -> dict[str, str]:
     return {}
 
 
-async def _nothing(_request: Request, _binding: Binding, _error: InvalidRequestError) -> None:
+async def _nothing(
+    _request: Request, _binding: Binding, _body: bytes, _error: InvalidRequestError
+) -> None:
     """Let the refusal stand."""
 
 
@@ -60,8 +62,8 @@ class Transcoder:
     seconds its caller allows for it, None for as many as there are; `prepare`
     completes the message from the headers. All may raise RequestError. A body has at
     most `max_body_bytes`, and `body_timeout` seconds to arrive in. `before_refusal`
-    is awaited where body and parameters make no message, and may raise what is to be
-    answered instead.
+    is awaited, with the body, where body and parameters make no message, and may raise
+    what is to be answered instead.
 
     `answer_headers` gives streams and raw bodies, which the envelope does not
     write, their headers for the server's initial metadata. `pause` is the
@@ -83,9 +85,9 @@ class Transcoder:
         answer_headers: AnswerHeaders = no_headers,
         pause: float = DEFAULT_PAUSE,
         text_floats: bool = True,
-        before_refusal: Callable[[Request, Binding, InvalidRequestError], Awaitable[None]] = (
-            _nothing
-        ),
+        before_refusal: Callable[
+            [Request, Binding, bytes, InvalidRequestError], Awaitable[None]
+        ] = _nothing,
     ) -> None:
         self._router = router
         self._call = call
@@ -173,7 +175,7 @@ class Transcoder:
                 text_floats=self._text_floats,
             )
         except InvalidRequestError as error:
-            await self._before_refusal(request, match.binding, error)
+            await self._before_refusal(request, match.binding, body, error)
             raise
         self._prepare(message, request.headers)
         return message

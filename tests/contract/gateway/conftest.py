@@ -46,6 +46,8 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
     trailing: tuple[tuple[str, str | bytes], ...] = ()
     by_limit: list[pb.LimitUse] | None = None
     next_allowed_at: int | None = None
+    decision_id: str = ""
+    """Of what is refused for its content."""
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     requests: list[Any] = field(default_factory=list)
@@ -84,7 +86,10 @@ class FakeTokenService(pb_grpc.TokenServiceServicer):
         if self.status is not None:
             await context.abort(*self.status)
         if refused:
-            raise errors.InvalidArgument("responseModality", "must be TEXT or AUDIO")
+            error = errors.InvalidArgument("responseModality", "must be TEXT or AUDIO")
+            if self.decision_id:
+                error.metadata[errors.DECISION_ID] = self.decision_id
+            raise error
 
     @property
     def usage(self) -> pb.Usage:

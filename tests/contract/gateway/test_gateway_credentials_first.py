@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import grpc
 import pytest
 
 from serving import errors
@@ -42,3 +43,62 @@ async def test_the_same_mistake_is_the_same_attempt(gateway: Any) -> None:
     assert same == again
     assert len({same, *others}) == 3
     assert gateway.service.requests == []
+
+
+async def test_the_refusal_names_the_decision(gateway: Any) -> None:
+    """Policy was told of it, so an operator finds it; what is wrong is in the caller's words."""
+    gateway.service.decision_id = "d-7"
+    gateway.service.initial = (("served-by", "a"),)
+    answer = await gateway.browser.ask("POST", MINT, json={"colour": 1}, headers=GOOD)
+    assert answer.body["decisionId"] == "d-7"
+    assert answer.body["error"] == "colour is no field of this request."
+    assert answer.body["code"] == "INVALID_ARGUMENT"
+    bad = answer.body["details"][-1]
+    assert bad["fieldViolations"] == [
+        {"field": "colour", "description": "is no field of this request"}
+    ]
+    assert "responseModality" not in str(answer.body)
+    assert answer.headers["Grpc-Metadata-Served-By"] == "a"
+
+
+async def test_a_refusal_that_says_no_more_than_its_code(gateway: Any) -> None:
+    """Somebody between us and the service may have said it: the field is named all the same."""
+    gateway.service.status = (grpc.StatusCode.INVALID_ARGUMENT, "what a proxy says")
+    answer = await gateway.browser.ask("POST", MINT, json={"colour": 1}, headers=GOOD)
+    assert (answer.status, answer.body["code"]) == (400, "INVALID_ARGUMENT")
+    assert "colour" in answer.body["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"onBehalfOf": "ann", "colour": 1}',
+        b'{"colour": 1, "onBehalfOf": "ann"}',
+        b'{"on_behalf_of": "ann", "colour": 1}',
+        b'{"duration": 1, "duration": 2, "onBehalfOf": "ann"}',
+        b'{"temperature": 1e400, "onBehalfOf": "ann"}',
+    ],
+)
+async def test_the_attempt_is_the_users_whom_a_service_names(gateway: Any, body: bytes) -> None:
+    """Else all its users' mistakes would be the service's, and its address's."""
+    headers = {**GOOD, "Content-Type": "application/json"}
+    answer = await gateway.browser.ask("POST", MINT, data=body, headers=headers)
+    assert answer.status == 400
+    assert gateway.service.refused.pop().on_behalf_of == "ann"
+
+
+@pytest.mark.parametrize("named", [b"5", b"null", b'"\\ud800"', b'["ann"]'])
+async def test_who_is_named_by_no_name_is_nobody(gateway: Any, named: bytes) -> None:
+    """The attempt is the caller's own."""
+    body = b'{"colour": 1, "onBehalfOf": ' + named + b"}"
+    headers = {**GOOD, "Content-Type": "application/json"}
+    answer = await gateway.browser.ask("POST", MINT, data=body, headers=headers)
+    assert answer.status == 400
+    assert gateway.service.refused.pop().on_behalf_of == ""
+
+
+async def test_the_attempt_has_the_requests_key(gateway: Any) -> None:
+    """By it the ledger finds the request."""
+    headers = {**GOOD, "Idempotency-Key": "k-1"}
+    await gateway.browser.ask("POST", MINT, json={"colour": 1}, headers=headers)
+    assert gateway.service.refused.pop().request_id == "k-1"
