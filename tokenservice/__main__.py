@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import warnings
 from contextlib import AsyncExitStack
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from google.genai import errors as genai_errors
 
@@ -30,15 +30,24 @@ from tokenservice.identity.trust import open_bearers
 from tokenservice.identity.watch import IDENTITY, watch_directory
 from tokenservice.issuer import Issuer
 from tokenservice.ledger.opening import open_recorder
+from tokenservice.operations.activity import Activity
+from tokenservice.operations.counting import Counting
+from tokenservice.operations.policy import PolicyOperator
+from tokenservice.operations.service import OperationsService
+from tokenservice.operations.watching import Watching
 from tokenservice.policy_client import PolicyClient
 from tokenservice.seal import KEY_BYTES, Sealer
 from tokenservice.service import TokenService
 from tokenservice.settings import TokenServiceSettings
-from tokenservice.v1 import tokenservice_pb2_grpc
+from tokenservice.v1 import operations_pb2_grpc, tokenservice_pb2_grpc
 from tokenservice.watch import GEMINI, POLICY, ReportingMinter, watch_gemini, watch_policy
+
+if TYPE_CHECKING:
+    import grpc
 
 LEDGER = "ledger"
 SERVICE = "tokenservice.v1.TokenService"
+SERVICES = (SERVICE, "tokenservice.v1.OperationsService")  # this one works while others do not
 _UNTRACED = frozenset({f"/{SERVICE}/GetHealth"})
 
 
@@ -64,26 +73,36 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
         )
         recorder = await enter(open_recorder(settings, clock))
         client = await enter(gemini_client(settings.gemini))
-        minter = GeminiMinter(client, settings.gemini)
-        policy = PolicyClient(channel, timeout=settings.policy_timeout_ms / 1000)
+        activity = Activity(clock)
+        minter = GeminiMinter(client, settings.gemini, timing=activity.hops[GEMINI].timing)
+        policy = PolicyClient(
+            channel,
+            timeout=settings.policy_timeout_ms / 1000,
+            timing=activity.hops[POLICY].timing,
+        )
         # Without a key that replicas share, a repeat is answered by this process alone.
         sealer = Sealer(settings.seal_key_bytes or secrets.token_bytes(KEY_BYTES))
-        issuer = Issuer(policy, ReportingMinter(minter, health), sealer, clock)
+        issuer = Issuer(
+            policy, ReportingMinter(minter, health), sealer, clock, delivered=activity.delivered
+        )
         stack.push_async_callback(issuer.drain)
         bearers = await enter(open_bearers(settings.trust, clock))
         directory = await enter(open_directory(settings, clock, proofs=settings.dpop != "off"))
         possession = await enter(open_possession(settings, clock))
         services = settings.known_services
+        pseudonyms = Pseudonyms(settings.identity_key)
+        calls = Calls(settings.peers, settings.deadline_ms / 1000)
+        admission = Admission(
+            authenticator=Authenticator(bearers.verifier, directory, services, possession),
+            services=services,
+            denials=directory,
+            terms=settings.terms,
+            policy=policy,
+            pseudonyms=pseudonyms,
+        )
         service = TokenService(
-            calls=Calls(settings.peers, settings.deadline_ms / 1000),
-            admission=Admission(
-                authenticator=Authenticator(bearers.verifier, directory, services, possession),
-                services=services,
-                denials=directory,
-                terms=settings.terms,
-                policy=policy,
-                pseudonyms=Pseudonyms(settings.identity_key),
-            ),
+            calls=calls,
+            admission=admission,
             recorder=recorder,
             terms=settings.terms,
             issuer=issuer,
@@ -91,18 +110,28 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
             health=health,
             clock=clock,
         )
+        shedding = Shedding(settings.max_concurrent_requests, exempt=_UNTRACED)
+        operations = OperationsService(
+            calls=calls,
+            admission=admission,
+            watching=Watching(activity, shedding.calls, lambda: health.states, clock, stop),
+            policy=PolicyOperator(
+                channel, settings.operator_key, timeout=settings.policy_timeout_ms / 1000
+            ),
+            pseudonyms=pseudonyms,
+        )
+
+        def add_services(server: grpc.aio.Server) -> None:
+            tokenservice_pb2_grpc.add_TokenServiceServicer_to_server(service, server)
+            operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server)
+
         await enter(
             grpc_server(
                 settings.listen,
-                lambda server: tokenservice_pb2_grpc.add_TokenServiceServicer_to_server(
-                    service, server
-                ),
+                add_services,
                 health=health,
-                services=[SERVICE],
-                interceptors=[
-                    RequestInterceptor(_UNTRACED),
-                    Shedding(settings.max_concurrent_requests, exempt=_UNTRACED),
-                ],
+                services=SERVICES,
+                interceptors=[RequestInterceptor(_UNTRACED), Counting(activity), shedding],
                 grace=settings.drain_seconds,
                 credentials=server_credentials(
                     certificates, require_client=settings.tls_client_auth == "required"

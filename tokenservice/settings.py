@@ -51,6 +51,8 @@ class TokenServiceSettings(LedgerSettings):
     policy_server_name: str | None = variable("TOKENSERVICE_POLICY_SERVER_NAME", None, min_length=1)
     """What policy's certificate is for, where that is not the target's host."""
     policy_timeout_ms: int = variable("TOKENSERVICE_POLICY_TIMEOUT_MS", 500, ge=10, le=10_000)
+    policy_operator_key: SecretStr | None = variable("TOKENSERVICE_POLICY_OPERATOR_KEY", None)
+    """Policy's POLICY_OPERATOR_KEY, for operators who ask us; None: they cannot."""
     deadline_ms: int = variable("TOKENSERVICE_DEADLINE_MS", 8_000, ge=1_000, le=25_000)
     max_concurrent_requests: int = variable(
         "TOKENSERVICE_MAX_CONCURRENT_REQUESTS", 512, ge=1, le=590
@@ -116,6 +118,14 @@ class TokenServiceSettings(LedgerSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes")
+        return value
+
+    @field_validator("policy_operator_key")
+    @classmethod
+    def _one_line(cls, value: SecretStr | None) -> SecretStr | None:
+        key = "x" if value is None else value.get_secret_value()
+        if not (key and key.isascii() and key.isprintable()):
+            raise ValueError("must be one line of ASCII")
         return value
 
     @field_validator("dpop_origins")
@@ -281,6 +291,12 @@ class TokenServiceSettings(LedgerSettings):
             attempts=self.gemini_attempts,
             attempt_timeout=self.gemini_attempt_timeout_ms / 1000,
         )
+
+    @property
+    def operator_key(self) -> str | None:
+        """The key to policy's operators' API, if one is set."""
+        key = self.policy_operator_key
+        return None if key is None else key.get_secret_value()
 
     @property
     def seal_key_bytes(self) -> bytes | None:
