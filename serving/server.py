@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from serving.process import StartError
+from serving.unserved import ReadableRequests, UnknownMethods
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -69,7 +70,8 @@ async def grpc_server(
         StartError: An address that cannot be listened on.
 
     """
-    server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
+    around = [UnknownMethods(), *interceptors, ReadableRequests()]
+    server = grpc.aio.server(interceptors=around, options=_OPTIONS)
     add_services(server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if reflected:
