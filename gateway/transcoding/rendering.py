@@ -59,7 +59,7 @@ def _rewrite_timestamps(message: Message, tree: dict[str, Any]) -> None:
         kind = field.message_type
         if kind is None:
             continue
-        name = field.json_name
+        name = f"[{field.full_name}]" if field.is_extension else field.json_name
         if kind.GetOptions().map_entry:
             if kind.fields_by_name["value"].message_type is not None:
                 printed = tree[name]

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from google.protobuf import json_format, timestamp_pb2
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    json_format,
+    message_factory,
+    timestamp_pb2,
+)
 
 from gateway.transcoding.rendering import render, to_json
 from gateway.transcoding.router import Router
@@ -38,6 +44,55 @@ def test_timestamps_have_milliseconds(new: New, nanos: int, printed: str) -> Non
     assert tree["publishTime"] == tree["loans"]["a"] == printed
     assert tree["reprintTimes"] == [printed]
     assert tree["sequel"]["sequel"]["publishTime"] == printed
+
+
+def test_timestamps_in_extensions() -> None:
+    """Of proto2: their names are in brackets, and what is in them is printed as elsewhere."""
+    shop = _shop()
+    item, stock = shop.message_types_by_name["Item"], shop.extensions_by_name["stock"]
+    message = message_factory.GetMessageClass(item)()
+    message.Extensions[stock].since.seconds = 1_767_227_400
+    message.Extensions[shop.extensions_by_name["sold"]].add().seconds = 1_767_227_400
+    assert to_json(message) == {
+        "[shop.stock]": {"since": "2026-01-01T00:30:00.000Z"},
+        "[shop.sold]": ["2026-01-01T00:30:00.000Z"],
+    }
+
+
+def _shop() -> Any:
+    """Return a file of proto2, with a message that has extensions."""
+    described = descriptor_pb2.FileDescriptorProto(
+        name="shop.proto",
+        package="shop",
+        syntax="proto2",
+        dependency=[timestamp_pb2.DESCRIPTOR.name],
+    )
+    item, stock = described.message_type.add(name="Item"), described.message_type.add(name="Stock")
+    item.extension_range.add(start=100, end=200)
+    message, single, repeated = 11, 1, 3
+    stock.field.add(
+        name="since", number=1, type=message, label=single, type_name=".google.protobuf.Timestamp"
+    )
+    described.extension.add(
+        name="stock",
+        extendee=".shop.Item",
+        number=100,
+        type=message,
+        label=single,
+        type_name=".shop.Stock",
+    )
+    described.extension.add(
+        name="sold",
+        extendee=".shop.Item",
+        number=101,
+        type=message,
+        label=repeated,
+        type_name=".google.protobuf.Timestamp",
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(described.SerializeToString())
+    return pool.FindFileByName("shop.proto")
 
 
 def test_fields_without_presence_are_always_there(new: New) -> None:
