@@ -28,7 +28,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             target=settings.tokenservice_target,
             https=https is not None,
         )
-        app = make_app(settings, channel)
+        app = make_app(settings, channel, stop=stop)
         await http_server.serve(app, listener, settings, stop, https=https)
 
 

@@ -1,10 +1,12 @@
 """The gateway as an ASGI application, put together from its parts."""
 
+import asyncio
+
 import grpc
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from gateway import deadlines, forwarding, negotiation
+from gateway import deadlines, forwarding, negotiation, operations
 from gateway.client_metadata import ClientMetadata
 from gateway.cors import Cors, Preflights
 from gateway.credentials_first import CredentialsFirst
@@ -15,9 +17,11 @@ from gateway.settings import GatewaySettings
 from gateway.shedding import SheddingCaller
 from gateway.tracing import TracedCaller
 from gateway.transcoding.asgi import Transcoder
-from gateway.transcoding.calling import CallOptions, ChannelCaller, Metadata
+from gateway.transcoding.calling import Caller, CallOptions, ChannelCaller, Metadata
 from gateway.transcoding.router import make_router
 from serving.clock import Clock, steady_clock
+from serving.recent import RecentDurations
+from serving.shedding import MAX_STREAMS
 from tokenservice.v1 import tokenservice_pb2
 
 _SERVICE = tokenservice_pb2.DESCRIPTOR.services_by_name["TokenService"]
@@ -26,29 +30,40 @@ _UNTRACED = _HEALTH
 
 
 def make_app(
-    settings: GatewaySettings, channel: grpc.aio.Channel, clock: Clock | None = None
+    settings: GatewaySettings,
+    channel: grpc.aio.Channel,
+    clock: Clock | None = None,
+    stop: asyncio.Event | None = None,
 ) -> ASGIApp:
     """Return the application that serves TokenService, reached by `channel`, over HTTP.
 
-    By `clock`, the wall's by default, callers are told how long they must wait.
+    By `clock`, the wall's by default, callers are told how long they must wait. Streams
+    end when `stop` is set.
     """
-    router = make_router([_SERVICE])
+    clock = clock or steady_clock()
+    router = make_router([_SERVICE, operations.SERVICE] if settings.ops else [_SERVICE])
+    streamed = frozenset(each.template.text for each in router.bindings if each.streams)
     call = TracedCaller(ChannelCaller(channel, timeout=settings.rpc_timeout_ms / 1000), _UNTRACED)
     client = ClientMetadata(settings.proxies)
     baggage_keys = frozenset(settings.baggage_keys)
 
     def metadata(request: Request) -> Metadata:
-        negotiation.ensure_acceptable(request.headers)
+        if request.scope["path"].rstrip("/") not in streamed:  # which have other forms
+            negotiation.ensure_acceptable(request.headers)
         return forwarding.metadata(request, baggage_keys) + client(request)
 
     def options(request: Request) -> CallOptions:
         return CallOptions(metadata(request), deadlines.timeout(request.headers))
 
-    shedding = SheddingCaller(call, settings.max_concurrent_requests, exempt=_HEALTH)
+    shedding: Caller = SheddingCaller(call, settings.max_concurrent_requests, exempt=_HEALTH)
+    recent = RecentDurations(clock)
+    if settings.ops:
+        streams = SheddingCaller(call, MAX_STREAMS, exempt=frozenset())
+        shedding = operations.OperationsCaller(shedding, streams, recent, stop or asyncio.Event())
     transcoder = Transcoder(
         router,
         shedding,
-        V2Envelope(clock or steady_clock()),
+        V2Envelope(clock),
         metadata=metadata,
         timeout=lambda request: deadlines.timeout(request.headers),
         prepare=forwarding.idempotency_key,
@@ -59,6 +74,7 @@ def make_app(
     )
     pages = make_pages(settings)
     cors = Cors.of(settings)
-    return Observed(
+    app: ASGIApp = Observed(
         Preflights(Site(transcoder, pages), cors), router, _UNTRACED, pages=pages, cors=cors
     )
+    return operations.Measured(app, router, recent) if settings.ops else app
