@@ -15,6 +15,7 @@ from gateway.transcoding.calling import Reply
 from gateway.transcoding.errors import CallFailedError, RequestError
 from gateway.transcoding.strict_json import Json
 from serving.clock import Clock
+from serving.tracing import trace_id
 
 log = structlog.get_logger(__name__)
 
@@ -94,9 +95,10 @@ def refusal_response(refused: refusal.Refusal, asked: Headers, request_id: str) 
     if refused.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = _challenge(asked, refused.proof_algorithms)
     if negotiation.wants_problem(asked):
-        body = problems.problem(refused, request_id)
+        body = problems.problem(refused, request_id, trace_id())
         return ProblemResponse(body, status_code=refused.status, headers=headers)
-    return JsonResponse(refused.body(request_id), status_code=refused.status, headers=headers)
+    body = refused.body(request_id, trace_id())
+    return JsonResponse(body, status_code=refused.status, headers=headers)
 
 
 def _with_metadata(answer: Response, request: Request, ended: Reply | CallFailedError) -> Response:

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its span, its log line, and a net for defects."""
+"""What surrounds every request: its id, span, metrics, log line, and a net for defects."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from http import HTTPStatus
 
 import structlog
-from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import INVALID_SPAN, Span
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,8 +17,13 @@ from gateway.cors import Cors, is_preflight
 from gateway.outcomes import CLIENT_CLOSED_REQUEST
 from gateway.transcoding.asgi import raw_path
 from gateway.transcoding.router import Router
+from serving import metrics
+from serving.tracing import exemplar_of, trace_id, traceresponse
 
 log = structlog.get_logger(__name__)
+
+_PAGE = "page"
+"""The route of what belongs to a page: many files, whose times are one matter."""
 
 
 class Observed:
@@ -48,35 +53,58 @@ class Observed:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        request.state.request_id = forwarding.request_id(request.headers)
+        if not hasattr(request.state, "request_id"):  # or it was refused before it came here
+            request.state.request_id = forwarding.request_id(request.headers)
         request.state.code = "OK"
         route, traced = self._route(request)
         started = time.perf_counter()
         answer = _Answer(send, request, self._cors)
+        metrics.HTTP_ACTIVE.add(1)
         with (
             tracing.request_span(request.method, route, request.headers)
             if traced
             else nullcontext(INVALID_SPAN)
         ) as span:
-            await self._serve(request, answer)
-            if answer.status is None:
-                answer.status, request.state.code = CLIENT_CLOSED_REQUEST, "CANCELLED"
-            status = answer.status
-            tracing.describe(
-                span,
-                scheme=scope.get("scheme", "http"),
-                protocol_version=scope.get("http_version", "1.1"),
-                status=status,
-            )
-            (log.warning if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info)(
-                "request",
-                method=tracing.method_name(request.method),
-                route=route,
-                status=status,
-                code=request.state.code,
-                duration_ms=round((time.perf_counter() - started) * 1000, 3),
-                request_id=request.state.request_id,
-            )
+            try:
+                await self._serve(request, answer)
+            finally:
+                metrics.HTTP_ACTIVE.add(-1)
+                self._finish(request, answer, span, route, time.perf_counter() - started)
+
+    def _finish(
+        self, request: Request, answer: "_Answer", span: Span, route: str | None, seconds: float
+    ) -> None:
+        """Tell the span, the metrics and the log how a request ended."""
+        if answer.status is None:
+            cancelled = CLIENT_CLOSED_REQUEST, "CANCELLED"
+            answer.status, request.state.code = getattr(request.state, "refused", cancelled)
+        status = answer.status
+        tracing.describe(
+            span,
+            scheme=request.scope.get("scheme", "http"),
+            protocol_version=request.scope.get("http_version", "1.1"),
+            status=status,
+            routed=route is not None,
+        )
+        fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        method = tracing.method_name(request.method)
+        metrics.HTTP_DURATION.record(
+            seconds,
+            exemplar_of(span),
+            method=method,
+            route=_PAGE if route in self._pages else route,
+            status=str(status),
+            error=str(status) if fault else None,
+        )
+        (log.warning if fault else log.info)(
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            code=request.state.code,
+            duration_ms=round(seconds * 1000, 3),
+            request_id=request.state.request_id,
+        )
 
     def _route(self, request: Request) -> tuple[str | None, bool]:
         """Return the name of what is asked for, if it has one, and whether it has a span."""
@@ -119,6 +147,9 @@ class _Answer:
             for name, value in envelope.COMMON_HEADERS.items():
                 headers.setdefault(name, value)
             headers["X-Request-Id"] = self._request.state.request_id
+            if trace := trace_id():
+                headers["X-Trace-Id"] = trace
+                headers["traceresponse"] = traceresponse()
             preflight = is_preflight(self._request)
             self._cors.mark(self._request.headers, headers, preflight=preflight)
         await self._send(message)

@@ -43,7 +43,7 @@ BY_CODE = {
 """The problem types that are not `about:blank`, by the code of the refusal."""
 
 
-def problem(refused: Refusal, request_id: str) -> dict[str, Json]:
+def problem(refused: Refusal, request_id: str, trace_id: str = "") -> dict[str, Json]:
     """Return the problem details; what the contract's body has is in them as extensions."""
     named = BY_CODE.get(refused.code)
     kind = named or ProblemType("about:blank", _phrase(refused.status))
@@ -56,7 +56,7 @@ def problem(refused: Refusal, request_id: str) -> dict[str, Json]:
     }
     if named:
         members["violated-policies"] = list(refused.violated)
-    return members | refused.body(request_id)
+    return members | refused.body(request_id, trace_id)
 
 
 def _phrase(status: int) -> str:

@@ -42,12 +42,14 @@ class Refusal:
     violated: tuple[str, ...] = ()
     """The limits that were met, or the rule that was broken, by name."""
 
-    def body(self, request_id: str) -> dict[str, Json]:
-        """Return the body as the contract has it."""
+    def body(self, request_id: str, trace_id: str = "") -> dict[str, Json]:
+        """Return the body as the contract has it, and by which ids it is found."""
         body: dict[str, Json] = {"success": False, "error": self.error, "code": self.code}
         if self.retry_after is not None:
             body["retryAfter"] = self.retry_after
         body["requestId"] = request_id
+        if trace_id:
+            body["traceId"] = trace_id
         if self.decision_id:
             body["decisionId"] = self.decision_id
         return body | {"details": list(self.details)}

@@ -4,7 +4,6 @@ By the semantic conventions for HTTP and RPC, but for `url.path` and
 `url.query`: what callers write there is theirs, and may be a secret.
 """
 
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -17,14 +16,8 @@ from starlette.datastructures import Headers
 from gateway.transcoding.calling import Caller, CallOptions, Reply, ReplyStream
 from gateway.transcoding.errors import CallFailedError
 from gateway.transcoding.rules import Binding
-from serving import tracing
+from serving import rpc_client, trace_context, tracing
 
-# Not baggage: the edge trusts none. A trace state longer than the 512 characters that
-# W3C Trace Context, 3.3.1.5, asks for would only take room in the metadata of the RPC.
-_CONTEXT_FORMS = {
-    "traceparent": re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
-    "tracestate": re.compile(r"[ -~]{1,512}"),
-}
 _OTHER = "_OTHER"
 _KNOWN_METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
@@ -40,26 +33,24 @@ def method_name(method: str) -> str:
 def request_span(method: str, route: str | None, headers: Headers) -> Iterator[Span]:
     """Serve a request inside a span that continues the caller's trace, if it sent one."""
     known = method_name(method)
-    attributes = {"http.request.method": known}
+    attributes = {tracing.HTTP_METHOD: known}
     if route is not None:
-        attributes["http.route"] = route
+        attributes[tracing.HTTP_ROUTE] = route
     name = known if known != _OTHER else "HTTP"
-    carrier = {
-        header: values[0]
-        for header, form in _CONTEXT_FORMS.items()
-        if len(values := headers.getlist(header)) == 1 and form.fullmatch(values[0])
-    }
+    carrier = trace_context.carrier(headers.items())
     with tracing.server_span(f"{name} {route}" if route else name, carrier, attributes) as span:
         yield span
 
 
-def describe(span: Span, *, scheme: str, protocol_version: str, status: int) -> None:
+def describe(span: Span, *, scheme: str, protocol_version: str, status: int, routed: bool) -> None:
     """Add to a request's span what is known only at its end."""
     if not span.is_recording():
         return
-    span.set_attribute("url.scheme", scheme)
-    span.set_attribute("network.protocol.version", protocol_version)
-    span.set_attribute("http.response.status_code", status)
+    span.set_attribute(tracing.URL_SCHEME, scheme)
+    span.set_attribute(tracing.PROTOCOL_VERSION, protocol_version)
+    span.set_attribute(tracing.HTTP_STATUS, status)
+    if routed and status >= HTTPStatus.BAD_REQUEST:
+        tracing.want(span)  # not what is nowhere: strangers try that all the time
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         tracing.fail(span, str(status))
 
@@ -92,16 +83,9 @@ class TracedCaller:
         if binding.rpc.full_name in self._untraced:
             yield options
             return
-        name = binding.rpc_path.removeprefix("/")
-        carrier: dict[str, str] = {}
-        attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
-        with tracing.client_span(name, carrier, attributes) as span:
-            context = tuple((key, carrier[key]) for key in _CONTEXT_FORMS if key in carrier)
+        with rpc_client.called(binding.rpc_path.removeprefix("/")) as call:
             try:
-                yield replace(options, metadata=options.metadata + context)
+                yield replace(options, metadata=(*options.metadata, *call.metadata))
             except CallFailedError as error:
-                # For a client, by the RPC conventions, each code but OK is a failure.
-                span.set_attribute(tracing.RPC_STATUS, error.code.name)
-                tracing.fail(span, error.code.name)
+                call.failed(error.code.name)
                 raise
-            span.set_attribute(tracing.RPC_STATUS, "OK")

@@ -1,29 +1,32 @@
-"""What every RPC of ours passes through: a span, the error's form, one log line."""
+"""What every RPC of ours passes through: a span, metrics, the error's form, one log line."""
 
 from __future__ import annotations
 
-import asyncio
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
 
-from serving import errors, rendering, tracing
+from serving import errors, metrics, rendering, trace_context, tracing
 from serving.logs import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from opentelemetry.trace import Span
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Behavior = Callable[[Any, Context], Awaitable[Any]]
+    StreamBehavior = Callable[[Any, Context], AsyncIterator[Any]]
 
 log = structlog.get_logger(__name__)
 
 _MAX_CAUSE = 200
 _MAX_REQUEST_ID = 128
+_REQUEST_ID = "x-request-id"
+_END = object()
 
 # The server's own fault, by the RPC semantic conventions; the rest is the caller's.
 _SERVER_FAULTS = {
@@ -37,7 +40,7 @@ _SERVER_FAULTS = {
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):
-    """Traces, logs and renders the errors of unary RPCs.
+    """Traces, measures, logs and renders the errors of RPCs with one request message.
 
     Health and reflection stream or are asked all the time: they pass untouched.
     """
@@ -53,56 +56,70 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         if (wrapped := self._handlers.get(method)) is not None:
             return wrapped
         handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None or method.startswith("/grpc."):
+        if handler is None or method.startswith("/grpc."):
             return handler
-        run = _quiet if method in self._untraced else _traced
-        wrapped = grpc.unary_unary_rpc_method_handler(
-            run(method, handler.unary_unary),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        coding = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary is not None:
+            run = _quiet if method in self._untraced else _observed
+            wrapped = grpc.unary_unary_rpc_method_handler(
+                run(method, handler.unary_unary), **coding
+            )
+        elif handler.unary_stream is not None:
+            wrapped = grpc.unary_stream_rpc_method_handler(
+                _observed_stream(method, handler.unary_stream), **coding
+            )
+        else:
+            return handler
         self._handlers[method] = wrapped
         return wrapped
 
 
-def _traced(method: str, behavior: Behavior) -> Behavior:
+def _observed(method: str, behavior: Behavior) -> Behavior:
     name = method.removeprefix("/")
-    attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
 
-    async def traced(request: Any, context: Context) -> Any:
-        started = time.perf_counter()
-        carrier = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
-        with tracing.server_span(name, carrier, attributes) as span:
+    async def observed(request: Any, context: Context) -> Any:
+        with _call(name, context) as call:
             try:
-                answer = await _served(name, behavior, request, context)
+                return await _served(name, behavior(request, context))
             except errors.ServiceError as error:
-                _finish(
-                    span, name, rendering.status_code(error), started, carrier=carrier, error=error
-                )
+                call.failed(error)
                 await _abort(context, error)
-            except asyncio.CancelledError:  # the caller left, or its deadline passed
-                _finish(span, name, grpc.StatusCode.CANCELLED, started, carrier=carrier, error=None)
-                raise
-            else:
-                _finish(span, name, grpc.StatusCode.OK, started, carrier=carrier, error=None)
-                return answer
 
-    return traced
+    return observed
+
+
+def _observed_stream(method: str, behavior: StreamBehavior) -> StreamBehavior:
+    name = method.removeprefix("/")
+
+    async def observed(request: Any, context: Context) -> AsyncIterator[Any]:
+        with _call(name, context) as call:
+            answers = behavior(request, context)
+            try:
+                while (answer := await _served(name, anext(answers, _END))) is not _END:
+                    yield answer
+            except errors.ServiceError as error:
+                call.failed(error)
+                await _abort(context, error)
+
+    return observed
 
 
 def _quiet(method: str, behavior: Behavior) -> Behavior:
     async def quiet(request: Any, context: Context) -> Any:
         try:
-            return await _served(method, behavior, request, context)
+            return await _served(method, behavior(request, context))
         except errors.ServiceError as error:
             await _abort(context, error)
 
     return quiet
 
 
-async def _served(name: str, behavior: Behavior, request: Any, context: Context) -> Any:
+async def _served(name: str, answer: Awaitable[Any]) -> Any:
     try:
-        return await behavior(request, context)
+        return await answer
     except errors.ServiceError:
         raise
     except Exception as error:  # the last net: what it says is for the log, not for a caller
@@ -110,32 +127,67 @@ async def _served(name: str, behavior: Behavior, request: Any, context: Context)
         raise errors.Internal from error
 
 
-def _finish(
-    span: Span,
-    name: str,
-    code: grpc.StatusCode,
-    started: float,
-    *,
-    carrier: Mapping[str, str],
-    error: Exception | None,
-) -> None:
-    reason = getattr(error, "reason", None)
-    if span.is_recording():
-        span.set_attribute(tracing.RPC_STATUS, code.name)
-        if reason is not None:
-            span.set_attribute(tracing.REASON, reason)
-    fault = code in _SERVER_FAULTS
-    if fault:
-        tracing.fail(span, code.name)
-    (log.warning if fault else log.info)(
-        "rpc",
-        method=name,
-        code=code.name,
-        reason=reason,
-        cause=_cause(error),
-        request_id=carrier.get("x-request-id", "")[:_MAX_REQUEST_ID] or None,
-        duration_ms=round((time.perf_counter() - started) * 1000, 3),
-    )
+class _Call:
+    """A call, from its beginning to what is told of it at its end."""
+
+    def __init__(self, name: str, request_id: str | None) -> None:
+        self._name = name
+        self._request_id = request_id
+        self._started = time.perf_counter()
+        self._error: errors.ServiceError | None = None
+        self.code = grpc.StatusCode.OK
+
+    def failed(self, error: errors.ServiceError) -> None:
+        """Note how it ends."""
+        self._error, self.code = error, rendering.status_code(error)
+
+    def finish(self, span: Span) -> None:
+        """Tell the span, the metrics and the log how it ended."""
+        seconds = time.perf_counter() - self._started
+        code, reason = self.code.name, getattr(self._error, "reason", None)
+        fault = self.code in _SERVER_FAULTS
+        if span.is_recording():
+            span.set_attribute(tracing.RPC_STATUS, code)
+            if reason is not None:
+                span.set_attribute(tracing.REASON, reason)
+                tracing.want(span)
+        if fault:
+            tracing.fail(span, code)
+        metrics.RPC_SERVER_DURATION.record(
+            seconds,
+            tracing.exemplar_of(span),
+            method=self._name,
+            code=code,
+            error=code if fault else None,
+        )
+        (log.warning if fault else log.info)(
+            "rpc",
+            method=self._name,
+            code=code,
+            reason=reason,
+            cause=_cause(self._error),
+            request_id=self._request_id,
+            duration_ms=round(seconds * 1000, 3),
+        )
+
+
+@contextmanager
+def _call(name: str, context: Context) -> Iterator[_Call]:
+    metadata: Any = context.invocation_metadata() or ()
+    sent = next((v for k, v in metadata if k == _REQUEST_ID and isinstance(v, str)), "")
+    call = _Call(name, sent[:_MAX_REQUEST_ID] or None)
+    attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
+    metrics.RPC_ACTIVE.add(1)
+    with tracing.server_span(name, trace_context.carrier(metadata), attributes) as span:
+        try:
+            yield call
+        except BaseException:
+            if call.code is grpc.StatusCode.OK:  # the caller left, or its deadline passed
+                call.code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            metrics.RPC_ACTIVE.add(-1)
+            call.finish(span)
 
 
 def _cause(error: Exception | None) -> str | None:

@@ -179,6 +179,13 @@ RECORDS_DROPPED = Counter(
     log=label("live_token.log", "which records", "ledger", "decisions"),
 )
 
+SPANS_UNKEPT = Counter(
+    "live_token.spans.unkept",
+    "{span}",
+    "Spans of refused, failed or slow requests that were not sampled, beyond what is kept of"
+    " them in a second.",
+)
+
 # The process.
 
 BUILD = Observed(

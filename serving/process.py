@@ -1,4 +1,4 @@
-"""A process from start to stop: settings, logs, traces, signals, exit code."""
+"""A process from start to stop: settings, logs, telemetry, signals, exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import structlog
 
-from serving import logs, settings as settings_module, telemetry
+from serving import logs, measuring, settings as settings_module, telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,7 +51,10 @@ def run(
             settings.debug_areas,
         )
         logs.catch_all()
-        flush = telemetry.configure(name)
+        judgement = telemetry.Judgement(
+            settings.trace_slow_ms, settings.trace_kept_per_second, settings.heeds_sampling
+        )
+        flush = telemetry.configure(name, judgement)
     except (settings_module.SettingsError, telemetry.TelemetryError) as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - logs may not exist yet
         sys.exit(EXIT_BAD_SETTING)
@@ -74,7 +77,11 @@ async def _until_signal(settings: S, serve: Callable[[S, asyncio.Event], Awaitab
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    await serve(settings, stop)
+    delay = asyncio.create_task(measuring.watch_loop())
+    try:
+        await serve(settings, stop)
+    finally:
+        delay.cancel()
 
 
 def _within(seconds: float, flush: Callable[[], None]) -> None:

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
 
     log_level: LogLevel = variable("LOG_LEVEL", LogLevel.INFO)
     log_format: LogFormat = variable("LOG_FORMAT", LogFormat.AUTO)
+    trace_slow_ms: int = variable("TRACE_SLOW_MS", 1000, ge=1, le=3_600_000)
+    trace_kept_per_second: int = variable("TRACE_KEPT_PER_SECOND", 20, ge=0, le=10_000)
     debug_areas: Annotated[CommaList, AfterValidator(log_areas.parse)] = variable(
         "LIVE_API_DEBUG", ()
     )
@@ -71,6 +73,11 @@ class Settings(BaseSettings):
 
     foreign_secrets: ClassVar[tuple[str, ...]] = ()
     """Variables of another process's secrets: with one, this process does not serve."""
+
+    @property
+    def heeds_sampling(self) -> bool:
+        """Whether callers decide which of their requests are traced."""
+        return True
 
     @property
     def secrets(self) -> list[str]:

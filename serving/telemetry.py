@@ -2,85 +2,164 @@
 
 Libraries use the API; only this module, called by `serving.process`, touches
 the SDK. Unlike the SDK we export nothing unless an endpoint is named, so that a
-process without a collector says nothing about one.
+process without a collector says nothing about one; and a variable that cannot be
+read stops the start, where the SDK would go on with a default.
+
+Telemetry that is down, slow or full loses telemetry and nothing else: spans wait
+in a bounded queue for a thread that exports them, and the SDK counts what it
+drops (`otel.sdk.processor.span.processed`, `otel.sdk.exporter.span.exported`).
 """
 
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
-from opentelemetry import trace
+from opentelemetry import metrics as metrics_api, trace
+from opentelemetry.sdk.environment_variables import (
+    OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED,
+)
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from serving import measuring, sampling, scraping, tracing
+from serving.late_spans import LateSpans
+from serving.otel_variables import METRICS, TRACES, TelemetryError, Variables
+from serving.version import own_version
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.trace.export import SpanExporter
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+__all__ = ["Judgement", "TelemetryError", "configure"]
+
+_GRPC: Final = "grpc"
 
 
-class TelemetryError(Exception):
-    """An `OTEL_*` variable that cannot be read; the message names it."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Which requests a process traces, beside what the standard variables say."""
+
+    slow_ms: int = 1000
+    """From how many milliseconds on a request is kept, sampled or not."""
+    kept_per_second: int = 20
+    """How many requests that are not sampled may be kept in a second."""
+    heeds_callers: bool = True
+    """Whether a caller's decision to sample is followed; if not, it may name a trace,
+    and the ratio decides."""
 
 
-def configure(service: str) -> Callable[[], None]:
-    """Install the tracer provider and return what flushes and closes it.
+def configure(service: str, judgement: Judgement | None = None) -> Callable[[], None]:
+    """Install the providers and return what flushes and closes them.
 
     Raises:
         TelemetryError: The variable that cannot be read.
 
     """
-    exporter = _exporter()
-    if exporter is None:
+    judgement = judgement or Judgement()
+    variables = Variables(os.environ)
+    if variables.disabled:
         return lambda: None
+    # What the SDK drops is counted by itself, if asked.
+    os.environ.setdefault(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "true")
+    resource = Resource.create(
+        {
+            "service.name": variables.service_name(service),
+            "service.version": own_version(),
+            "service.instance.id": str(uuid4()),
+        }
+    )
+    with ExitStack() as stack:
+        _measure(variables, resource, stack)
+        _trace(variables, resource, judgement, stack)
+        return stack.pop_all().close
+    raise AssertionError("the block above returns")
+
+
+def _trace(
+    variables: Variables, resource: Resource, judgement: Judgement, stack: ExitStack
+) -> None:
+    sampler = sampling.sampler(variables, heeds_callers=judgement.heeds_callers)
+    exporter = _span_exporter(variables)
+    if exporter is None:
+        return
+    processor = BatchSpanProcessor(exporter)
     provider = TracerProvider(
-        resource=Resource.create(
-            {
-                "service.name": os.environ.get("OTEL_SERVICE_NAME", service),
-                "service.version": _own_version(),
-            }
-        ),
+        resource=resource,
+        sampler=sampler,
         shutdown_on_exit=False,
+        meter_provider=metrics_api.NoOpMeterProvider(),  # two counters for each span cost more
     )
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
-    return provider.shutdown
-
-
-def _exporter() -> SpanExporter | None:
-    disabled = os.environ.get("OTEL_SDK_DISABLED", "false").lower() == "true"
-    named = any(os.environ.get(name) for name in _ENDPOINTS)
-    if disabled or not named or os.environ.get("OTEL_TRACES_EXPORTER", "otlp") == "none":
-        return None
-    name, protocol = next(
-        ((name, os.environ[name]) for name in _PROTOCOLS if os.environ.get(name)),
-        ("", "http/protobuf"),  # the specification's default
+    tracing.keep_with(
+        LateSpans(
+            processor, resource, slow_ms=judgement.slow_ms, per_second=judgement.kept_per_second
+        )
     )
-    match protocol:
-        case "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
-                OTLPSpanExporter as GrpcExporter,
-            )
-
-            return GrpcExporter()
-        case "http/protobuf":
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
-                OTLPSpanExporter as HttpExporter,
-            )
-
-            return HttpExporter()
-        case _:
-            raise TelemetryError(f"{name}: must be grpc or http/protobuf")
+    stack.callback(provider.shutdown)
+    stack.callback(tracing.keep_with, None)
 
 
-def _own_version() -> str:
-    try:
-        return version("gemini-live-token")
-    except PackageNotFoundError:
-        return "unknown"
+def _measure(variables: Variables, resource: Resource, stack: ExitStack) -> None:
+    readers: list[MetricReader] = []
+    if (exporter := _metric_exporter(variables)) is not None:
+        readers.append(PeriodicExportingMetricReader(exporter))
+    if variables.scraped:
+        reader = scraping.PrometheusReader()
+        readers.append(reader)
+        host, port = variables.scrape_address
+        try:
+            stack.callback(scraping.serve(reader, host, port))
+        except scraping.ScrapeError as error:
+            raise TelemetryError(
+                f"OTEL_EXPORTER_PROMETHEUS_HOST, OTEL_EXPORTER_PROMETHEUS_PORT: {error}"
+            ) from error
+    if not readers:
+        return
+    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    metrics_api.set_meter_provider(provider)
+    measuring.process()
+    stack.callback(provider.shutdown)
+
+
+def _span_exporter(variables: Variables) -> SpanExporter | None:
+    protocol = variables.otlp(TRACES)
+    if protocol is None:
+        return None
+    if protocol == _GRPC:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter as GrpcExporter,
+        )
+
+        return GrpcExporter()
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+        OTLPSpanExporter as HttpExporter,
+    )
+
+    return HttpExporter()
+
+
+def _metric_exporter(variables: Variables) -> MetricExporter | None:
+    protocol = variables.otlp(METRICS)
+    if protocol is None:
+        return None
+    if protocol == _GRPC:
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415
+            OTLPMetricExporter as GrpcExporter,
+        )
+
+        return GrpcExporter()
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415
+        OTLPMetricExporter as HttpExporter,
+    )
+
+    return HttpExporter()

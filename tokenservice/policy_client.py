@@ -10,7 +10,7 @@ import structlog
 from opentelemetry import trace
 
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
-from serving import tracing
+from serving import rpc_client, tracing
 from serving.errors import DECISION_ID, ServiceError
 from tokenservice import policy_wire as wire
 from tokenservice.errors import PolicyUnavailable, token_may_exist
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _SERVICE: Final = "policy.v1.PolicyService"
-_DEGRADED: Final = "live_token.degraded"
 _COMMIT_ATTEMPTS: Final = 2
 _RELEASE_SECONDS: Final = 0.5
 
@@ -89,20 +88,16 @@ class PolicyClient:
             PolicyUnavailable: Whatever went wrong: there is no decision.
 
         """
-        name = f"{_SERVICE}/{method}"
-        carrier: dict[str, str] = {}
-        attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
-        with self._timing(), tracing.client_span(name, carrier, attributes) as span:
+        with self._timing(), rpc_client.called(f"{_SERVICE}/{method}") as call:
             try:
                 return await getattr(self._stub, method)(
                     request,
-                    metadata=tuple(carrier.items()),
+                    metadata=call.metadata,
                     timeout=min(self._timeout, timeout_s),
                 )
             except grpc.aio.AioRpcError as error:
                 code = error.code().name
-                span.set_attribute(tracing.RPC_STATUS, code)
-                tracing.fail(span, code)
+                call.failed(code)
                 log.warning("policy failed", method=method, code=code)
                 raise PolicyUnavailable from error
 
@@ -192,6 +187,6 @@ def _note(decision_id: str, *, degraded: bool = False) -> None:
     if span.is_recording():
         span.set_attribute(tracing.DECISION_ID, decision_id)
         if degraded:
-            span.set_attribute(_DEGRADED, value=True)
+            span.set_attribute(tracing.DEGRADED, value=True)
     if degraded:
         log.warning("degraded decision", decision_id=decision_id)

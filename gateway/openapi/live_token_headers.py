@@ -48,13 +48,13 @@ REQUEST = (
     ),
     RequestHeader(
         "traceparent",
-        "Continues the caller's trace (W3C Trace Context). What is malformed is not taken.",
+        "Continues the caller's trace (W3C Trace Context); one that is malformed begins a new one.",
         {"type": "string"},
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     ),
     RequestHeader(
         "tracestate",
-        "With `traceparent`; over 512 characters it is dropped.",
+        "With `traceparent`; over 512 characters it is shortened.",
         {"type": "string"},
         "vendor=value",
     ),
@@ -118,6 +118,16 @@ ANSWER = (
         "The request's id: the caller's, or one that was made.",
         {"type": "string", "pattern": "^[!-~]{1,128}$"},
         required=True,
+    ),
+    AnswerHeader(
+        "X-Trace-Id",
+        "The trace's id: by it, an operator finds the request in each process. Of health, none.",
+        {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    ),
+    AnswerHeader(
+        "traceresponse",
+        "Which span was the request's (W3C Trace Context, level 2).",
+        {"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"},
     ),
     *(
         AnswerHeader(name, _COMMON[name], _is(value), required=True)

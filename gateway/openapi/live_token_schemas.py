@@ -16,6 +16,11 @@ _REFUSAL: dict[str, Json] = {
         "description": "Seconds to wait, where waiting helps. As `Retry-After`.",
     },
     "requestId": {"type": "string", "description": "As `X-Request-Id`."},
+    "traceId": {
+        "type": "string",
+        "pattern": "^[0-9a-f]{32}$",
+        "description": "As `X-Trace-Id`, where there is a trace.",
+    },
     "decisionId": {
         "type": "string",
         "description": "Policy's decision, once there is one: by it, an operator finds out why.",

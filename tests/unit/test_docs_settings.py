@@ -13,7 +13,7 @@ import pytest
 from emulator.options import ENV_PREFIX, Options
 from gateway.settings import GatewaySettings
 from policy.settings import PolicySettings
-from serving import settings as serving_settings, telemetry
+from serving import otel_variables, settings as serving_settings
 from serving.settings import Settings
 from tokenservice.settings import TokenServiceSettings
 
@@ -82,7 +82,7 @@ def documented(section: str) -> dict[str, str]:
 
 def telemetry_variables() -> set[str]:
     """Return the variables of OpenTelemetry that our code reads."""
-    return set(re.findall(r'"(OTEL_[A-Z_]+)"', Path(telemetry.__file__).read_text("utf-8")))
+    return set(re.findall(r'"(OTEL_[A-Z_]+)"', Path(otel_variables.__file__).read_text("utf-8")))
 
 
 @pytest.mark.parametrize("role", ROLES)

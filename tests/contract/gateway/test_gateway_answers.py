@@ -201,6 +201,7 @@ async def test_only_listed_headers_are_forwarded(gateway: Any) -> None:
     assert answer.status == 200
     metadata = gateway.service.metadata
     assert metadata.pop("user-agent").startswith("grpc-python")
+    assert metadata.pop("traceparent").split("-")[1] == answer.headers["X-Trace-Id"]
     assert metadata == {
         "authorization": "Bearer good",
         "x-api-key": "k",

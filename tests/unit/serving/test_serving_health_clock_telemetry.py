@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2
 
 from serving import clock, telemetry
 from serving.health import HealthBoard
+from serving.otel_variables import Variables
 
 
 async def status(board: HealthBoard, service: str = "") -> int:
@@ -89,8 +90,11 @@ def _no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
         {},
         {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": ""},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"},
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_METRICS_EXPORTER": "none",
+        },
     ],
 )
 def test_nothing_is_exported_unless_an_endpoint_is_named(
@@ -99,7 +103,7 @@ def test_nothing_is_exported_unless_an_endpoint_is_named(
     """Without an endpoint, or switched off, there is no exporter and nothing to flush."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert telemetry._exporter() is None
+    assert telemetry._span_exporter(Variables(os.environ)) is None
     telemetry.configure("policy")()
 
 

@@ -1,0 +1,87 @@
+"""Makes spans of the notes of requests that were not sampled: see serving.keeping."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, Status, TraceFlags
+
+from serving import metrics, tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from serving.keeping import Notes
+
+_SCOPE = InstrumentationScope("live-token")
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_MILLION = 1_000_000
+
+
+class LateSpans:
+    """Exports spans through `processor`, at most `per_second`, with a burst of as many.
+
+    More are counted, not kept: who is refused a thousand times a second must not
+    take the room of those who are traced.
+    """
+
+    def __init__(
+        self,
+        processor: SpanProcessor,
+        resource: Resource,
+        *,
+        slow_ms: int,
+        per_second: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.slow_ns = slow_ms * _MILLION
+        self._processor = processor
+        self._resource = resource
+        self._rate = per_second
+        self._clock = clock
+        self._left = float(per_second)
+        self._filled_at = clock()
+
+    def keep(self, notes: Notes, end_ns: int) -> None:
+        """See Keeper."""
+        if not self._may_keep():
+            metrics.SPANS_UNKEPT.add()
+            return
+        context = notes.get_span_context()
+        inner = notes.parent is not None and notes.parent.span_id == context.span_id
+        self._processor.on_end(
+            ReadableSpan(
+                name=notes.name,
+                context=SpanContext(
+                    context.trace_id,
+                    random.getrandbits(64) or 1 if inner else context.span_id,
+                    is_remote=False,
+                    trace_flags=_SAMPLED,
+                    trace_state=context.trace_state,
+                ),
+                parent=notes.parent,
+                resource=self._resource,
+                attributes={**notes.attributes, tracing.KEPT: True},
+                kind=notes.kind,
+                status=Status(notes.status),
+                start_time=notes.start_ns,
+                end_time=end_ns,
+                instrumentation_scope=_SCOPE,
+            )
+        )
+
+    def _may_keep(self) -> bool:
+        now = self._clock()
+        self._left = min(self._rate, self._left + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

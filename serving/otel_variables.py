@@ -1,0 +1,145 @@
+"""The `OTEL_*` variables that we read, or that the SDK reads for us, checked at the start.
+
+https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PROTOCOLS: Final = ("grpc", "http/protobuf")
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
+_SAMPLERS: Final = (
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+)
+_NUMBERS: Final = (
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    "OTEL_METRIC_EXPORT_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+)
+"""What the SDK reads itself: numbers above zero."""
+_MAX_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something that is exported, and the variables of it alone."""
+
+    exporter: str
+    exporters: tuple[str, ...]
+    endpoint: str
+    protocol: str
+
+
+TRACES: Final = Signal(
+    "OTEL_TRACES_EXPORTER",
+    ("otlp", "none"),
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+)
+METRICS: Final = Signal(
+    "OTEL_METRICS_EXPORTER",
+    ("otlp", "prometheus", "none"),
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+)
+
+
+class TelemetryError(Exception):
+    """An `OTEL_*` variable that cannot be read; the message names it."""
+
+
+class Variables:
+    """Reads variables; one that is empty is not set, as the specification has it.
+
+    Raises TelemetryError, as all of its properties do, for one that cannot be read.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.disabled = self._word("OTEL_SDK_DISABLED", ("true", "false"), "false") == "true"
+        for name in _NUMBERS:
+            self._number(name)
+
+    def get(self, name: str) -> str:
+        """Return a variable's value; empty if it is not set."""
+        return self._environment.get(name, "").strip()
+
+    def service_name(self, default: str) -> str:
+        """Return what the process is called in telemetry."""
+        return self.get("OTEL_SERVICE_NAME") or default
+
+    def otlp(self, signal: Signal) -> str | None:
+        """Return by which protocol a signal is exported; None: it is not."""
+        exporters = self._exporters(signal)
+        protocol = next(
+            (self._word(n, _PROTOCOLS, "") for n in (signal.protocol, _PROTOCOL) if self.get(n)),
+            "http/protobuf",  # the specification's default
+        )
+        named = self.get(signal.endpoint) or self.get(_ENDPOINT)
+        return protocol if named and "otlp" in exporters else None
+
+    @property
+    def scraped(self) -> bool:
+        """Whether Prometheus asks for the metrics."""
+        return "prometheus" in self._exporters(METRICS)
+
+    @property
+    def scrape_address(self) -> tuple[str, int]:
+        """Where it asks."""
+        port = self._number("OTEL_EXPORTER_PROMETHEUS_PORT") or 9464
+        if port > _MAX_PORT:
+            raise TelemetryError("OTEL_EXPORTER_PROMETHEUS_PORT: must be a port")
+        return self.get("OTEL_EXPORTER_PROMETHEUS_HOST") or "localhost", port
+
+    @property
+    def sampler(self) -> str:
+        """The name of the sampler."""
+        return self._word("OTEL_TRACES_SAMPLER", _SAMPLERS, "parentbased_always_on")
+
+    @property
+    def ratio(self) -> float:
+        """The sampler's ratio, 0 to 1."""
+        text = self.get("OTEL_TRACES_SAMPLER_ARG") or "1"
+        try:
+            ratio = float(text)
+        except ValueError:
+            ratio = -1
+        if not 0 <= ratio <= 1:
+            raise TelemetryError("OTEL_TRACES_SAMPLER_ARG: must be a ratio, 0 to 1")
+        return ratio
+
+    def _exporters(self, signal: Signal) -> list[str]:
+        words = [word.strip() for word in (self.get(signal.exporter) or "otlp").split(",")]
+        if not set(words) <= set(signal.exporters) or ("none" in words and len(words) > 1):
+            raise TelemetryError(f"{signal.exporter}: must be of {', '.join(signal.exporters)}")
+        return words
+
+    def _word(self, name: str, known: tuple[str, ...], default: str) -> str:
+        word = self.get(name).lower() or default
+        if word not in known:
+            raise TelemetryError(f"{name}: must be {' or '.join(known)}")
+        return word
+
+    def _number(self, name: str) -> int | None:
+        text = self.get(name)
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and int(text)):
+            raise TelemetryError(f"{name}: must be a whole number above 0")
+        return int(text)

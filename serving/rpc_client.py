@@ -1,0 +1,54 @@
+"""What every RPC that we make passes through: a span, and how long it took."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from serving import metrics, tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.trace import Span
+
+
+class ClientCall:
+    """A call that is being made."""
+
+    def __init__(self, span: Span, carrier: dict[str, str]) -> None:
+        self._span = span
+        self.metadata = tuple(carrier.items())
+        """What has to go along, so that the trace goes on."""
+        self.code = "OK"
+
+    def failed(self, code: str) -> None:
+        """Note with which status it ends: for a client, each but OK is a failure."""
+        self.code = code
+        if self._span.is_recording():
+            self._span.set_attribute(tracing.RPC_STATUS, code)
+        tracing.fail(self._span, code)
+
+
+@contextmanager
+def called(method: str) -> Iterator[ClientCall]:
+    """Make a call of `method`, as `package.Service/Method`, in the block."""
+    carrier: dict[str, str] = {}
+    attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: method}
+    started = time.perf_counter()
+    with tracing.client_span(method, carrier, attributes) as span:
+        call = ClientCall(span, carrier)
+        try:
+            yield call
+            if span.is_recording():
+                span.set_attribute(tracing.RPC_STATUS, call.code)
+        except BaseException:
+            if call.code == "OK":  # we were told to stop
+                call.code = "CANCELLED"
+            raise
+        finally:
+            failed = None if call.code == "OK" else call.code
+            metrics.RPC_CLIENT_DURATION.record(
+                time.perf_counter() - started, method=method, code=call.code, error=failed
+            )
