@@ -41,7 +41,9 @@ async def _run(layout: Layout) -> None:
 
 def greeting(layout: Layout) -> str:
     """Say what runs where, and how to try it."""
-    bearer = layout.bearer("dev-user", time.time())
+    now = time.time()
+    bearer = layout.bearer("dev-user", now)
+    operator = layout.bearer("dev-operator", now, roles=["operator"])
     gemini = "Google (GEMINI_API_KEY is set: tokens are real, and no emulator runs)"
     if layout.emulated:
         gemini = f"the emulator at {layout.emulator_url} and {layout.emulator_tls_url}"
@@ -67,6 +69,12 @@ Try it in a browser, with that bearer token:
 Issue a token:
 
   curl -sS -X POST {layout.gateway_url}/api/v1/live-token -H 'Authorization: Bearer {bearer}'
+
+Watch it at work, and lift blocks, as an operator, with a bearer token of one:
+
+  {layout.gateway_url}/ops
+
+  {operator}
 
 See whom policy blocks, and ask it why:
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _DEV_TOKEN_SECONDS = 12 * 3600
 _JWT_SECRET = ("LIVE_API_JWT_SECRET", "LIVE_API_JWT_SECRET_FILE")  # handed on by `programs`
 _OPERATOR_KEY = "POLICY_OPERATOR_KEY"
+_OPERATOR_KEY_OF_TOKENSERVICE = "TOKENSERVICE_POLICY_OPERATOR_KEY"
 _HASH_KEYS = ("POLICY_HASH_KEY", "TOKENSERVICE_HASH_KEY")
 _STORE = "TOKENSERVICE_STORE_URL"
 _LEDGER = "TOKENSERVICE_LEDGER"
@@ -35,6 +36,7 @@ _SECRETS = frozenset(
         _STORE,
         *_HASH_KEYS,
         _OPERATOR_KEY,
+        _OPERATOR_KEY_OF_TOKENSERVICE,
     }
 )
 
@@ -171,10 +173,12 @@ class Layout:
                 "TOKENSERVICE_ISSUERS",
                 "TOKENSERVICE_HASH_KEY",
                 _STORE,
+                _OPERATOR_KEY_OF_TOKENSERVICE,
                 GRPC_REFLECTION=_REFLECTION,
                 TOKENSERVICE_LISTEN=f"{internal},{self.tokenservice_target}",
                 TOKENSERVICE_POLICY_TARGET=self.policy_target,
                 LIVE_API_JWT_SECRET=self.jwt_secret,
+                **self._operator_key_of_tokenservice(),
                 **self._books(),
                 **self._gemini(),
             ),
@@ -184,7 +188,7 @@ class Layout:
                 GATEWAY_HOST=self.host,
                 GATEWAY_PORT=str(self.gateway.number),
                 GATEWAY_TOKENSERVICE_TARGET=internal,
-                **self._playground(),
+                **self._pages(),
             ),
         ]
         if self.emulated:
@@ -242,6 +246,20 @@ class Layout:
             return {}
         return {f"{_OPERATOR_KEY}_FILE": str(self.operator_key_file)}
 
+    def _operator_key_of_tokenservice(self) -> dict[str, str]:
+        """Return policy's operator key as tokenservice reads it, wherever it is."""
+        if {
+            _OPERATOR_KEY_OF_TOKENSERVICE,
+            f"{_OPERATOR_KEY_OF_TOKENSERVICE}_FILE",
+        } & self.environment.keys():
+            return {}
+        policys = dict(self.environment) | self._operator_key()
+        return {
+            f"{_OPERATOR_KEY_OF_TOKENSERVICE}{end}": policys[f"{_OPERATOR_KEY}{end}"]
+            for end in ("", "_FILE")
+            if f"{_OPERATOR_KEY}{end}" in policys
+        }
+
     def _gemini(self) -> dict[str, str]:
         if not self.emulated:
             return {}
@@ -250,9 +268,12 @@ class Layout:
             "GOOGLE_GEMINI_BASE_URL": self.emulator_url,
         }
 
-    def _playground(self) -> dict[str, str]:
-        """Return where the page to try it on talks to, unless the user says so."""
-        own = {"GATEWAY_PLAYGROUND": "true"}
+    def _pages(self) -> dict[str, str]:
+        """Return which pages there are, and where the one to try it on talks to.
+
+        Unless the user says so.
+        """
+        own = {"GATEWAY_PLAYGROUND": "true", "GATEWAY_OPS": "true"}
         if self.emulated:
             own["GATEWAY_PLAYGROUND_LIVE_URL"] = self.live_url
         return {name: value for name, value in own.items() if name not in self.environment}
