@@ -79,6 +79,8 @@ class Api:
     """
 
     information: Mapping[str, Json]
+    services: frozenset[str] = frozenset()
+    """By full name; empty: all that have rules."""
     servers: Sequence[Json] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     """Services by full name, and what they are called."""

@@ -23,13 +23,15 @@ _ANYTHING: Json = {"*/*": {"schema": {}}}
 
 
 def make(image: descriptor_pb2.FileDescriptorSet, api: Api) -> dict[str, Json]:
-    """Return the document of all services in `image` that have `google.api.http` rules.
+    """Return the document of the services in `image` that have `google.api.http` rules.
 
     `image` is as protoc writes it with `--include_imports --include_source_info`.
     Rules for a method that OpenAPI has no word for are left out. Raises RuleError
     for a rule that cannot be served.
     """
-    return _Document(api, Comments(image)).of(router.services(image))
+    services = router.services(image)
+    wanted = [each for each in services if not api.services or each.full_name in api.services]
+    return _Document(api, Comments(image)).of(wanted)
 
 
 class _Document:

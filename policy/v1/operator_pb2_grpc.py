@@ -114,7 +114,8 @@ class OperatorServiceServicer:
 
     def ListRefused(self, request, context):
         """Lists who was refused most in the last hour, the most first, as far as the
-        process that answers has refused them itself.
+        process that answers has refused them itself. Addresses are there for wrong
+        credentials, and where they are blocked or denied themselves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

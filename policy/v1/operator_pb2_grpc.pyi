@@ -49,7 +49,8 @@ class OperatorServiceStub:
     """Lifts a block and forgets the violations behind it."""
     ListRefused: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListRefusedRequest, _operator_pb2.ListRefusedResponse]
     """Lists who was refused most in the last hour, the most first, as far as the
-    process that answers has refused them itself.
+    process that answers has refused them itself. Addresses are there for wrong
+    credentials, and where they are blocked or denied themselves.
     """
     GetUser: _grpc.UnaryUnaryMultiCallable[_operator_pb2.GetUserRequest, _operator_pb2.GetUserResponse]
     """Shows a user's usage, violations and block."""
@@ -83,7 +84,8 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """Lifts a block and forgets the violations behind it."""
     ListRefused: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListRefusedRequest, _operator_pb2.ListRefusedResponse]  # type: ignore[assignment]
     """Lists who was refused most in the last hour, the most first, as far as the
-    process that answers has refused them itself.
+    process that answers has refused them itself. Addresses are there for wrong
+    credentials, and where they are blocked or denied themselves.
     """
     GetUser: _aio.UnaryUnaryMultiCallable[_operator_pb2.GetUserRequest, _operator_pb2.GetUserResponse]  # type: ignore[assignment]
     """Shows a user's usage, violations and block."""
@@ -138,7 +140,8 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.ListRefusedResponse, _abc.Awaitable[_operator_pb2.ListRefusedResponse]]:
         """Lists who was refused most in the last hour, the most first, as far as the
-        process that answers has refused them itself.
+        process that answers has refused them itself. Addresses are there for wrong
+        credentials, and where they are blocked or denied themselves.
         """
 
     @_abc_1.abstractmethod
