@@ -15,10 +15,10 @@ import structlog
 from starlette.datastructures import Headers
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway import refusal, shedding
+from gateway import forwarding, refusal, shedding
 from gateway.connections import Connections
 from gateway.cors import Cors
-from gateway.last_answer import last_answer
+from gateway.last_answer import last_answer, take_over
 from gateway.refusal import Refusal
 from gateway.transcoding.errors import (
     InvalidRequestError,
@@ -215,6 +215,11 @@ class HttpProtocol(HttpToolsProtocol):
         return not self.pipeline and (latest is None or latest.response_complete)
 
     @property
+    def _runs_latest(self) -> bool:
+        """Whether the latest request is at work, and does not wait for an earlier one."""
+        return self._running is None or self.cycle is self._running
+
+    @property
     def _has_long_url(self) -> bool:
         return len(self.url) > MAX_URL_BYTES
 
@@ -289,13 +294,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._refused = refused
         asked = Headers(raw=self.headers or [])  # None before the first head
-        self._farewell, request_id = last_answer(
-            refused, asked, self._cors, self.server_state.default_headers
+        if self._in_body and self._runs_latest:  # its application tells of it
+            request_id = take_over(self.cycle.scope["state"], refused, asked)
+        else:
+            request_id = forwarding.request_id(asked)
+            if self._admitted:  # of the others Connections tells once, not for each
+                log.info(
+                    "not a request", status=refused.status, code=refused.code, request_id=request_id
+                )
+        self._farewell = last_answer(
+            refused, asked, self._cors, self.server_state.default_headers, request_id
         )
-        if self._admitted:  # of the others Connections tells once, not for each
-            log.info(
-                "not a request", status=refused.status, code=refused.code, request_id=request_id
-            )
         if self._in_body:  # it has begun
             own, running = self.cycle, self._running
             _disconnect(own)
