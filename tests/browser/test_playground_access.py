@@ -74,6 +74,22 @@ async def test_there_is_no_obstacle_in_any_state(visit: Visit, look: str) -> Non
         await is_accessible(visitor)
 
 
+async def test_a_time_is_read_in_one_piece(visit: Visit) -> None:
+    """On the narrowest of phones, or in a page enlarged four times, as on any other."""
+    async with visit(viewport={"width": 320, "height": 568}) as visitor:
+        await visitor.introduce_oneself()
+        await visitor.get_token()
+        shown = "parts => parts.map(part => part.textContent)"
+        lines = """timers => timers.map(timer => {
+          const text = document.createRange();
+          text.selectNodeContents(timer);
+          return text.getClientRects().length;
+        })"""
+        timers = visitor.page.get_by_role("timer")
+        assert await timers.evaluate_all(lines) == [1, 1], await timers.evaluate_all(shown)
+        await is_accessible(visitor)
+
+
 async def is_accessible(visitor: Visitor) -> None:
     """Assert it of the page as it is now."""
     page = visitor.page
