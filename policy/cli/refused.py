@@ -27,7 +27,7 @@ def refused(operator: Operator, *, most: int, as_json: bool) -> None:
         text.echo_message(answer)
         return
     now = options.now()
-    since = terminal.when(answer.since.ToMilliseconds(), now)
+    since = terminal.moment(answer.since.ToMilliseconds())
     if not answer.parties:
         click.echo(f"Nobody was refused since {since}.")
         return

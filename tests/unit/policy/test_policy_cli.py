@@ -24,6 +24,7 @@ from policy.judge import Judge
 from policy.limits import Limits
 from policy.memory import MemoryStore
 from policy.operators import key as operator_key
+from policy.operators.refused import MostRefused
 from policy.operators.service import OperatorService
 from policy.rules import Mode, Rules, VolumeRule
 from policy.service import PolicyService
@@ -44,6 +45,7 @@ SERVICES = ["policy.v1.PolicyService", "policy.v1.OperatorService"]
 MINUTE = 60_000
 ANN = PSEUDONYMS.user("ann")
 HOME = PSEUDONYMS.address("203.0.113.7")
+DENIED = PSEUDONYMS.address("192.0.2.7")
 POLICY = EffectivePolicy(
     default=Tier(
         limits=Limits(tokens_per_hour=3, cooldown_ms=5 * MINUTE),
@@ -112,8 +114,11 @@ async def sidecar(
     clock, book, tape = StillClock(), Book(), Tape()
     store = MemoryStore(clock, lease_ms=30_000)
     explainer = Explainer(store, book)
-    policy = PolicyService(Judge(store, book), explainer, PSEUDONYMS, tape, clock)
-    operator = OperatorService(store, explainer, book, PSEUDONYMS, recorder=tape, clock=clock)
+    refused = MostRefused(clock)
+    policy = PolicyService(Judge(store, book), explainer, PSEUDONYMS, tape, clock, refused=refused)
+    operator = OperatorService(
+        store, explainer, book, PSEUDONYMS, recorder=tape, clock=clock, refused=refused
+    )
 
     def add(server: grpc.aio.Server) -> None:
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(policy, server)
@@ -164,6 +169,29 @@ async def test_blocks(sidecar: Sidecar) -> None:
     assert (await sidecar.policy(*lift)).out == "There was no block.\n"
     assert json.loads((await sidecar.policy(*lift, "--json")).out) == {"lifted": False}
     assert [entry["actor"] for entry in sidecar.tape.entries][:3] == ["olga", "otto", "olga"]
+
+
+async def test_who_was_refused(sidecar: Sidecar) -> None:
+    """Who was refused most comes first, by pseudonym, with how often, when last and by what."""
+    began = "2026-01-01 00:00:00Z"
+    assert (await sidecar.policy("refused")).out == f"Nobody was refused since {began}.\n"
+    await sidecar.mint()
+    for _ in range(12):
+        await sidecar.stub.Reserve(reserve("again"))
+    await sidecar.stub.Reserve(
+        reserve("r", subject="bob", client=pb.Client(address="192.0.2.7")),
+    )
+    sidecar.clock.now += MINUTE
+    assert (await sidecar.policy("refused")).out.splitlines() == [
+        f"Refused since {began}:",
+        f"{'WHO':24}  REFUSED  {'LAST':32}  BY",
+        f"user {ANN}          12  {began} (1 min ago)  cooldown",
+        f"address {DENIED}        1  {began} (1 min ago)  address_denied",
+    ]
+    assert len((await sidecar.policy("refused", "--most", "1")).out.splitlines()) == 3
+    listed = json.loads((await sidecar.policy("refused", "--json")).out)
+    assert [each["refusals"] for each in listed["parties"]] == [12, 1]
+    assert (await sidecar.policy("refused", "--most", "101")).code == 2
 
 
 async def test_a_user(sidecar: Sidecar) -> None:
