@@ -41,6 +41,10 @@ TEXTS = {
 _FORMS = {
     _PACKAGE + "Duration": re.compile(r"-?[0-9]+(?:\.[0-9]{0,9})?s"),
     _PACKAGE + "FieldMask": re.compile(r"(?:[^,]+(?:,[^,]+)*)?"),
+    _PACKAGE + "Timestamp": re.compile(  # RFC 3339, 5.6, as protobuf writes it
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+        r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    ),
 }
 """What protobuf's own parser is laxer with than the JSON mapping."""
 DYNAMIC = frozenset(_PACKAGE + name for name in ("Any", "ListValue", "Struct", "Value"))

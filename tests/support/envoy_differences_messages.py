@@ -80,6 +80,17 @@ VALUES = (
         ),
     ),
     Difference(
+        "A Timestamp with digits left out",
+        "is taken",
+        "400",
+        "RFC 3339 leaves none out.",
+        "200/400",
+        (
+            r"GET /queries\?time=2026-(1-1T1%3A1%3A1|01-01T00%3A00%3A00\.)Z",
+            r"POST /bodies/whole \{\"time\": \"2026-(1-1T1:1:1|01-01T00:00:00\.)Z\"\}",
+        ),
+    ),
+    Difference(
         "A FieldMask with underscores in a body",
         "is taken",
         "400",
