@@ -30,7 +30,7 @@ export async function asked(credential, ask) {
   try {
     return { answer: await ask(options), traceId };
   } catch (error) {
-    throw new Refused(explained(error), traceId);
+    throw explained(error, traceId);
   }
 }
 
@@ -57,12 +57,30 @@ export async function fetchByTheClock(url, request) {
   return answer;
 }
 
-/** @param {unknown} error */
-function explained(error) {
-  if (!(error instanceof LiveTokenError)) {
-    return { message: "The credential is no text that a header can carry.", code: "NOT_SENT" };
-  }
+/**
+ * Returns what the client says went wrong, as the page has it.
+ *
+ * @param {LiveTokenError} error
+ * @param {string} traceId
+ * @param {string} [message] instead of the error's own
+ * @returns {Refused}
+ */
+export function refused(error, traceId, message = error.message) {
   const { code, status, retryAfter, limit, details, requestId, decisionId } = error;
-  const message = status ? error.message : "The gateway did not answer.";
-  return { message, code, status, retryAfter, limit, details, requestId, decisionId };
+  return new Refused(
+    { message, code, status, retryAfter, limit, details, requestId, decisionId },
+    traceId,
+  );
+}
+
+/**
+ * @param {unknown} error
+ * @param {string} traceId
+ */
+function explained(error, traceId) {
+  if (!(error instanceof LiveTokenError)) {
+    const message = "The credential is no text that a header can carry.";
+    return new Refused({ message, code: "NOT_SENT" }, traceId);
+  }
+  return refused(error, traceId, error.status ? error.message : "The gateway did not answer.");
 }

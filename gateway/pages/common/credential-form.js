@@ -37,6 +37,11 @@ export class CredentialForm {
     void this.#introduce();
   }
 
+  /** Empties the field; who asks remains who it was. */
+  empty() {
+    this.#text.value = "";
+  }
+
   #guessKind() {
     if (this.#text.value.trim().startsWith(API_KEY_PREFIX)) this.#apiKey.checked = true;
   }

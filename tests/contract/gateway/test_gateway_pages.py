@@ -70,7 +70,7 @@ async def web(tmp_path_factory: pytest.TempPathFactory, launch_at: Any) -> Async
         ("/", "pages/playground/index.html", "text/html; charset=utf-8"),
         ("/playground/app.js", "pages/playground/app.js", "text/javascript; charset=utf-8"),
         ("/playground/style.css", "pages/playground/style.css", "text/css; charset=utf-8"),
-        ("/playground/icon.svg", "pages/playground/icon.svg", "image/svg+xml"),
+        ("/common/icon.svg", "pages/common/icon.svg", "image/svg+xml"),
         ("/live-token-client/index.js", "pages/live-token-client/index.js", "text/javascript"),
         ("/live-token-client/index.d.ts", "pages/live-token-client/index.d.ts", "text/plain"),
         ("/live-token-client/README.md", "pages/live-token-client/README.md", "text/markdown"),

@@ -1,0 +1,66 @@
+/** How it stands with the stream, in words and colour. */
+
+import { now } from "../common/clock.js";
+import { asClock, countDown } from "../common/countdown.js";
+import { announce, find } from "../common/elements.js";
+
+/** @import {State} from "./types.js" */
+
+const QUIET_MS = 2_000; // the service comes again so soon that nobody need hear of it
+
+/** The line, and the buttons beside it. */
+export class StateLine {
+  #line = find("state", HTMLElement);
+  #stop = find("stop", HTMLButtonElement);
+  #again = find("again", HTMLButtonElement);
+  #stopCountDown = () => {};
+  #said = "";
+  /** @type {State["kind"]} */
+  kind = "idle";
+
+  /** @param {State} state */
+  show(state) {
+    this.#stopCountDown();
+    this.kind = state.kind;
+    this.#line.className = `state ${state.kind}`;
+    this.#stop.hidden = !["connecting", "live", "waiting"].includes(state.kind);
+    this.#again.hidden = !["waiting", "stopped"].includes(state.kind);
+    this.#again.textContent = state.kind === "waiting" ? "Try now" : "Watch again";
+    switch (state.kind) {
+      case "idle":
+        return this.#write("Not watching", "");
+      case "connecting":
+        return this.#write("Connecting…", this.#said);
+      case "live":
+        return this.#write("Live", "Live.");
+      case "stopped":
+        return this.#write(`Stopped: ${state.why}`, `Stopped: ${state.why}`);
+      case "waiting":
+        return this.#wait(state.why, state.until);
+    }
+  }
+
+  /**
+   * @param {string} why
+   * @param {number} until by this machine's clock
+   */
+  #wait(why, until) {
+    const soon = until - Date.now() < QUIET_MS && this.#said === "Live.";
+    const sentence = `Reconnecting: ${why}`;
+    this.#write(sentence, soon ? this.#said : sentence);
+    if (soon) return;
+    this.#stopCountDown = countDown(until + now() - Date.now(), (left) => {
+      this.#line.textContent = `Reconnecting in ${asClock(left)}: ${why}`;
+    });
+  }
+
+  /**
+   * @param {string} words
+   * @param {string} spoken is said once to who listens, not each time that it is tried again
+   */
+  #write(words, spoken) {
+    this.#line.textContent = words;
+    if (spoken && spoken !== this.#said) announce(spoken);
+    this.#said = spoken;
+  }
+}
