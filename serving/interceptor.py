@@ -15,6 +15,7 @@ from serving.logs import redact
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from opentelemetry.context import Context as OtelContext
     from opentelemetry.trace import Span
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -95,14 +96,30 @@ def _observed_stream(method: str, behavior: StreamBehavior) -> StreamBehavior:
     name = method.removeprefix("/")
 
     async def observed(request: Any, context: Context) -> AsyncIterator[Any]:
-        with _call(name, context) as call:
-            answers = behavior(request, context)
-            try:
-                while (answer := await _served(name, anext(answers, _END))) is not _END:
-                    yield answer
-            except errors.ServiceError as error:
-                call.failed(error)
+        # A generator that nobody asks any more is closed by another task than it ran in, so
+        # the span is current while the handler runs, and not while an answer is on its way.
+        call, span, inside = _begin(name, context)
+        tracing.wait_for(span)
+        answers = behavior(request, context)
+        try:
+            while True:
+                with tracing.within(inside):
+                    answer = await _served(name, anext(answers, _END))
+                if answer is _END:
+                    break
+                yield answer
+        except errors.ServiceError as error:
+            call.failed(error)
+            with tracing.within(inside):
                 await _abort(context, error)
+        except BaseException:
+            call.cut_off()
+            raise
+        finally:
+            with tracing.within(inside):
+                await _close(answers)
+                call.finish(span)
+            tracing.end(span)
 
     return observed
 
@@ -141,8 +158,14 @@ class _Call:
         """Note how it ends."""
         self._error, self.code = error, rendering.status_code(error)
 
+    def cut_off(self) -> None:
+        """Note that it did not get to its end: the caller left, or its deadline passed."""
+        if self.code is grpc.StatusCode.OK:
+            self.code = grpc.StatusCode.CANCELLED
+
     def finish(self, span: Span) -> None:
         """Tell the span, the metrics and the log how it ended."""
+        metrics.RPC_ACTIVE.add(-1)
         seconds = time.perf_counter() - self._started
         code, reason = self.code.name, getattr(self._error, "reason", None)
         fault = self.code in _SERVER_FAULTS
@@ -173,21 +196,30 @@ class _Call:
 
 @contextmanager
 def _call(name: str, context: Context) -> Iterator[_Call]:
-    metadata: Any = context.invocation_metadata() or ()
-    sent = next((v for k, v in metadata if k == _REQUEST_ID and isinstance(v, str)), "")
-    call = _Call(name, sent[:_MAX_REQUEST_ID] or None)
-    attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
-    metrics.RPC_ACTIVE.add(1)
-    with tracing.server_span(name, trace_context.carrier(metadata), attributes) as span:
+    call, span, inside = _begin(name, context)
+    with tracing.within(inside):
         try:
             yield call
         except BaseException:
-            if call.code is grpc.StatusCode.OK:  # the caller left, or its deadline passed
-                call.code = grpc.StatusCode.CANCELLED
+            call.cut_off()
             raise
         finally:
-            metrics.RPC_ACTIVE.add(-1)
             call.finish(span)
+            tracing.end(span)
+
+
+def _begin(name: str, context: Context) -> tuple[_Call, Span, OtelContext]:
+    metadata: Any = context.invocation_metadata() or ()
+    sent = next((v for k, v in metadata if k == _REQUEST_ID and isinstance(v, str)), "")
+    attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: name}
+    span, inside = tracing.begin(name, trace_context.carrier(metadata), attributes)
+    metrics.RPC_ACTIVE.add(1)
+    return _Call(name, sent[:_MAX_REQUEST_ID] or None), span, inside
+
+
+async def _close(answers: AsyncIterator[Any]) -> None:
+    if (close := getattr(answers, "aclose", None)) is not None:
+        await close()
 
 
 def _cause(error: Exception | None) -> str | None:

@@ -9,10 +9,18 @@ that ended well: those are named by nothing but their own judgement.
 
 from __future__ import annotations
 
-import time
+import random
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +34,16 @@ class Keeper(Protocol):
     slow_ns: int
     """From how many nanoseconds on a request is slow."""
 
-    def keep(self, notes: Notes, end_ns: int) -> None:
-        """Export a span. Does not block, does not fail."""
+    def now_ns(self) -> int:
+        """Return the time, in nanoseconds since the epoch."""
+        ...
+
+    def admits(self) -> bool:
+        """Return whether one more span may be kept, and count it."""
+        ...
+
+    def keep(self, notes: Notes) -> None:
+        """Export a span that was admitted. Does not block, does not fail."""
         ...
 
 
@@ -48,11 +64,15 @@ class Notes(NonRecordingSpan):
         self.name = name
         self.kind = kind
         self.parent = parent
-        self.attributes: dict[str, AttributeValue] = dict(attributes or {})
+        self._added: dict[str, AttributeValue] = {}
+        self._given = attributes
         self.status = StatusCode.UNSET
         self.wanted = False
-        self.start_ns = time.time_ns()
+        self.patient = False
+        self.end_ns = 0
+        self._kept: bool | None = None
         self._keeper = keeper
+        self.start_ns = keeper.now_ns()
 
     def is_recording(self) -> bool:
         """Return True: what is said of it is noted."""
@@ -60,7 +80,7 @@ class Notes(NonRecordingSpan):
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         """Note an attribute."""
-        self.attributes[key] = value
+        self._added[key] = value
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:  # noqa: ARG002 - descriptions may hold secrets
         """Note how it went."""
@@ -78,16 +98,39 @@ class Notes(NonRecordingSpan):
             attributes=attributes,
         )
 
-    def worth(self, end_ns: int) -> bool:
-        """Return whether it is worth keeping, if it ends then."""
-        return (
-            self.wanted
-            or self.status is StatusCode.ERROR
-            or end_ns - self.start_ns >= self._keeper.slow_ns
+    @property
+    def attributes(self) -> dict[str, AttributeValue]:
+        """What was known at the beginning, and what was added."""
+        return {**(self._given or {}), **self._added}
+
+    @cached_property
+    def exported_context(self) -> SpanContext:
+        """The context of the span that is made of this. Of a call made below, a new one."""
+        context = self.get_span_context()
+        inner = self.parent is not None and self.parent.span_id == context.span_id
+        return SpanContext(
+            context.trace_id,
+            random.getrandbits(64) or 1 if inner else context.span_id,
+            is_remote=False,
+            trace_flags=TraceFlags(context.trace_flags | TraceFlags.SAMPLED),
+            trace_state=context.trace_state,
         )
+
+    def settle(self) -> bool:
+        """Decide at the end, once, whether it is kept; return that."""
+        if self._kept is None:
+            self.end_ns = max(self.start_ns, self._keeper.now_ns())
+            self._kept = self._worth() and self._keeper.admits()
+        return self._kept
 
     def close(self) -> None:
         """Keep it, if it is worth it. No code but that which opened it calls this."""
-        end_ns = time.time_ns()
-        if self.worth(end_ns):
-            self._keeper.keep(self, end_ns)
+        if self.settle():
+            self._keeper.keep(self)
+
+    def _worth(self) -> bool:
+        return (
+            self.wanted
+            or self.status is StatusCode.ERROR
+            or (not self.patient and self.end_ns - self.start_ns >= self._keeper.slow_ns)
+        )

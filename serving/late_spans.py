@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, Status, TraceFlags
+from opentelemetry.trace import Status
 
 from serving import metrics, tracing
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from serving.keeping import Notes
 
 _SCOPE = InstrumentationScope("live-token")
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _MILLION = 1_000_000
 
 
@@ -40,7 +38,9 @@ class LateSpans:
         slow_ms: int,
         per_second: int,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
+        self.now_ns = wall
         self.slow_ns = slow_ms * _MILLION
         self._processor = processor
         self._resource = resource
@@ -49,39 +49,30 @@ class LateSpans:
         self._left = float(per_second)
         self._filled_at = clock()
 
-    def keep(self, notes: Notes, end_ns: int) -> None:
+    def admits(self) -> bool:
         """See Keeper."""
-        if not self._may_keep():
+        now = self._clock()
+        self._left = min(self._rate, self._left + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._left < 1:
             metrics.SPANS_UNKEPT.add()
-            return
-        context = notes.get_span_context()
-        inner = notes.parent is not None and notes.parent.span_id == context.span_id
+            return False
+        self._left -= 1
+        return True
+
+    def keep(self, notes: Notes) -> None:
+        """See Keeper."""
         self._processor.on_end(
             ReadableSpan(
                 name=notes.name,
-                context=SpanContext(
-                    context.trace_id,
-                    random.getrandbits(64) or 1 if inner else context.span_id,
-                    is_remote=False,
-                    trace_flags=_SAMPLED,
-                    trace_state=context.trace_state,
-                ),
+                context=notes.exported_context,
                 parent=notes.parent,
                 resource=self._resource,
                 attributes={**notes.attributes, tracing.KEPT: True},
                 kind=notes.kind,
                 status=Status(notes.status),
                 start_time=notes.start_ns,
-                end_time=end_ns,
+                end_time=notes.end_ns,
                 instrumentation_scope=_SCOPE,
             )
         )
-
-    def _may_keep(self) -> bool:
-        now = self._clock()
-        self._left = min(self._rate, self._left + (now - self._filled_at) * self._rate)
-        self._filled_at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True

@@ -45,7 +45,7 @@ def called(method: str) -> Iterator[ClientCall]:
                 span.set_attribute(tracing.RPC_STATUS, call.code)
         except BaseException:
             if call.code == "OK":  # we were told to stop
-                call.code = "CANCELLED"
+                call.failed("CANCELLED")
             raise
         finally:
             failed = None if call.code == "OK" else call.code

@@ -51,7 +51,7 @@ class Judgement:
     slow_ms: int = 1000
     """From how many milliseconds on a request is kept, sampled or not."""
     kept_per_second: int = 20
-    """How many requests that are not sampled may be kept in a second."""
+    """How many spans of requests that are not sampled may be kept in a second."""
     heeds_callers: bool = True
     """Whether a caller's decision to sample is followed; if not, it may name a trace,
     and the ratio decides."""
@@ -65,6 +65,7 @@ def configure(service: str, judgement: Judgement | None = None) -> Callable[[], 
 
     """
     judgement = judgement or Judgement()
+    tracing.heed_callers(heeds=judgement.heeds_callers)
     variables = Variables(os.environ)
     if variables.disabled:
         return lambda: None

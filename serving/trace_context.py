@@ -1,9 +1,11 @@
-"""What a request's headers say about its trace, by W3C Trace Context.
+"""What a request's headers say about its trace, by W3C Trace Context, level 2.
 
 A `traceparent` that is malformed or there more than once restarts the trace, and
 `tracestate` goes with it (3.2.2.5, 4.3). Several `tracestate` fields are one list
-(RFC 9110, 5.3); what is too long for it is shortened as 3.3.1.5 has it. Whatever
-else `tracestate` may be, it does not keep `traceparent` from continuing.
+(RFC 9110, 5.3). Of that, a member that is none, or has the key of one before it,
+is left out (4.3); a list of more than 32 members is none (3.3.1.1); one that is
+longer than 512 characters is shortened as 3.3.1.5 has it. Whatever else
+`tracestate` may be, it does not keep `traceparent` from continuing.
 
 Baggage is none of this: the edge trusts no one's.
 """
@@ -25,7 +27,9 @@ _TRACEPARENT = re.compile(
     r"(?:00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
     r"|(?!00|ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[ -~]{0,200})?)"
 )
-_TRACESTATE = re.compile(r"[\t -~]*")
+_NO_ID = re.compile(r"..-(?:0{32}-|.{32}-0{16}-)")
+_KEY = r"[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13}"
+_MEMBER = re.compile(rf"({_KEY})=[ -+\--<>-~]{{0,255}}[!-+\--<>-~]")
 _MAX_STATE = 512
 _MAX_MEMBERS = 32
 _LONG_MEMBER = 128
@@ -38,21 +42,32 @@ def carrier(entries: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
         if name in _NAMES and isinstance(value, str):
             found.setdefault(name, []).append(value)
     parents = found.get(TRACEPARENT)
-    if not parents or len(parents) > 1 or not _TRACEPARENT.fullmatch(parents[0]):
+    if not parents or len(parents) > 1 or not _continues(parents[0]):
         return {}
     context = {TRACEPARENT: parents[0]}
-    if state := _shortened(",".join(found.get(TRACESTATE, ()))):
+    if state := _state(",".join(found.get(TRACESTATE, ()))):
         context[TRACESTATE] = state
     return context
 
 
-def _shortened(state: str) -> str:
+def _continues(parent: str) -> bool:
+    return bool(_TRACEPARENT.fullmatch(parent)) and not _NO_ID.match(parent)
+
+
+def _state(text: str) -> str:
+    """Return the list that goes on; empty: none does."""
+    members: dict[str, str] = {}
+    count = 0
+    for each in text.split(","):
+        member = each.strip(" \t")
+        count += bool(member)  # an empty one is allowed, and is none
+        if found := _MEMBER.fullmatch(member):
+            members.setdefault(found[1], member)
+    return "" if count > _MAX_MEMBERS else _shortened(list(members.values()))
+
+
+def _shortened(members: list[str]) -> str:
     """Return a list that fits: first without long members, then without the oldest."""
-    if not _TRACESTATE.fullmatch(state):
-        return ""
-    if len(state) <= _MAX_STATE and state.count(",") < _MAX_MEMBERS:
-        return state
-    members = [member for each in state.split(",") if (member := each.strip())][:_MAX_MEMBERS]
     if len(",".join(members)) > _MAX_STATE:
         members = [member for member in members if len(member) <= _LONG_MEMBER]
     while len(",".join(members)) > _MAX_STATE:

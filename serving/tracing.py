@@ -9,7 +9,6 @@ no other is exported.
 from __future__ import annotations
 
 import random
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +43,7 @@ HTTP_METHOD: Final = "http.request.method"
 HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
 HTTP_RESENDS: Final = "http.request.resend_count"
+SERVER_ADDRESS: Final = "server.address"
 URL_SCHEME: Final = "url.scheme"
 PROTOCOL_VERSION: Final = "network.protocol.version"
 DB_SYSTEM: Final = "db.system.name"
@@ -69,6 +69,13 @@ TIER: Final = "live_token.tier"
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("live-token")
 _keeper: Keeper | None = None
+_heeds_callers = True
+
+
+def heed_callers(*, heeds: bool) -> None:
+    """Say whether a caller's decision to sample goes on where nothing is exported here."""
+    global _heeds_callers  # noqa: PLW0603 - likewise
+    _heeds_callers = heeds
 
 
 def keep_with(keeper: Keeper | None) -> None:
@@ -77,48 +84,78 @@ def keep_with(keeper: Keeper | None) -> None:
     _keeper = keeper
 
 
+def begin(
+    name: str,
+    carrier: Mapping[str, str],
+    attributes: Mapping[str, AttributeValue] | None = None,
+) -> tuple[Span, Context]:
+    """Begin to serve: return a span that continues the caller's trace, if it sent one.
+
+    `carrier` is what serving.trace_context took of the request. There is always
+    a trace id, for answers and logs, also where no span is exported. What serves
+    runs `within` the context; whoever began it calls `end`.
+    """
+    parent = _propagator.extract(carrier)
+    span = _tracer.start_span(name, parent, SpanKind.SERVER, attributes)
+    if not span.is_recording():
+        span = _unsampled(span, parent, name, attributes)
+    return span, trace.set_span_in_context(span, parent)
+
+
+@contextmanager
+def within(context: Context) -> Iterator[None]:
+    """Run the block in a span's context. The block must not yield to another task's code."""
+    token = otel_context.attach(context)
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+def end(span: Span) -> None:
+    """End a span that `begin` returned."""
+    if isinstance(span, Notes):
+        span.close()
+    else:
+        span.end()
+
+
 @contextmanager
 def server_span(
     name: str,
     carrier: Mapping[str, str],
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Iterator[Span]:
-    """Serve inside a span that continues the caller's trace, if it sent one.
-
-    `carrier` is what serving.trace_context took of the request. There is always
-    a trace id, for answers and logs, also where no span is exported.
-    """
-    parent = _propagator.extract(carrier)
-    span = _tracer.start_span(name, parent, SpanKind.SERVER, attributes)
-    if not span.is_recording():
-        span = _unsampled(span, parent, name, attributes)
-    token = otel_context.attach(trace.set_span_in_context(span, parent))
+    """Serve inside a span: see `begin`."""
+    span, context = begin(name, carrier, attributes)
+    token = otel_context.attach(context)
     try:
         yield span
     finally:
         otel_context.detach(token)
-        _close(span)
+        end(span)
 
 
 @contextmanager
 def client_span(
     name: str,
-    carrier: MutableMapping[str, str],
+    carrier: MutableMapping[str, str] | None,
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Iterator[Span]:
-    """Call inside a span, whose context is put into `carrier`.
+    """Call inside a span, whose context is put into `carrier`, if it can take one along.
 
     Below a request that is not sampled, that is the request's own: what is called
     may be kept where this call is not, and is then a child of what called.
     """
     current = trace.get_current_span()
-    if not current.get_span_context().trace_flags.sampled and isinstance(current, Notes):
-        _propagator.inject(carrier)
-        span: Span = current.child(name, attributes)
+    if isinstance(current, Notes):
+        if carrier is not None:
+            _propagator.inject(carrier)
+        notes = current.child(name, attributes)
         try:
-            yield span
+            yield notes
         finally:
-            _close(span)
+            notes.close()
         return
     with _tracer.start_as_current_span(
         name,
@@ -127,7 +164,8 @@ def client_span(
         record_exception=False,  # messages of foreign exceptions may hold secrets
         set_status_on_exception=False,
     ) as span:
-        _propagator.inject(carrier)
+        if carrier is not None:
+            _propagator.inject(carrier)
         yield span
 
 
@@ -144,18 +182,21 @@ def want(span: Span) -> None:
         span.wanted = True
 
 
+def wait_for(span: Span) -> None:
+    """Have a span not taken for slow: what it is of lasts as long as its caller likes."""
+    if isinstance(span, Notes):
+        span.patient = True
+
+
 def exemplar_of(span: Span) -> Context | None:
     """Return in which context a duration is measured, so that it leads to its span.
 
-    None: in the current one. To be asked at the end, when it is known whether
-    the span of a request that is not sampled is kept.
+    None: in the current one. To be asked at the end: whether the span of a request
+    that is not sampled is kept, is decided by it.
     """
-    if not isinstance(span, Notes) or not span.worth(time.time_ns()):
+    if not isinstance(span, Notes) or not span.settle():
         return None
-    seen = span.get_span_context()
-    sampled = TraceFlags(TraceFlags.SAMPLED)
-    kept = SpanContext(seen.trace_id, seen.span_id, is_remote=False, trace_flags=sampled)
-    return trace.set_span_in_context(NonRecordingSpan(kept))
+    return trace.set_span_in_context(NonRecordingSpan(span.exported_context))
 
 
 def traceresponse() -> str:
@@ -178,26 +219,37 @@ def _unsampled(
     name: str,
     attributes: Mapping[str, AttributeValue] | None,
 ) -> Span:
+    context = span.get_span_context()
+    if _keeper is None:  # nothing is exported: pass on what came, or begin
+        return NonRecordingSpan(_passed_on(context) if context.is_valid else _new_context())
     above = trace.get_current_span(parent).get_span_context()
-    if _keeper is None:  # nothing is kept: pass on what came, or begin
-        begun = span.get_span_context().is_valid
-        return span if begun else NonRecordingSpan(_new_context())
     return Notes(
         _keeper,
         name,
         kind=SpanKind.SERVER,
-        context=span.get_span_context(),
+        context=context,
         parent=above if above.is_valid else None,
         attributes=attributes,
     )
 
 
+def _passed_on(context: SpanContext) -> SpanContext:
+    if _heeds_callers or not context.trace_flags.sampled:
+        return context
+    flags = TraceFlags(context.trace_flags & ~TraceFlags.SAMPLED)
+    return SpanContext(
+        context.trace_id,
+        context.span_id,
+        is_remote=context.is_remote,
+        trace_flags=flags,
+        trace_state=context.trace_state,
+    )
+
+
 def _new_context() -> SpanContext:
-    return SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, is_remote=False)
-
-
-def _close(span: Span) -> None:
-    if isinstance(span, Notes):
-        span.close()
-    else:
-        span.end()
+    return SpanContext(
+        random.getrandbits(128) or 1,
+        random.getrandbits(64) or 1,
+        is_remote=False,
+        trace_flags=TraceFlags(TraceFlags.RANDOM_TRACE_ID),
+    )
