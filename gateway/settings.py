@@ -77,6 +77,8 @@ class GatewaySettings(Settings):
         "GATEWAY_PLAYGROUND_LIVE_URL", "wss://generativelanguage.googleapis.com"
     )
     """The origin to which the playground opens the socket of the Live API."""
+    heed_sampling: bool = variable("GATEWAY_HEED_SAMPLING", False)  # noqa: FBT003 - a default
+    """Whether the sampled flag of a caller's `traceparent` is followed."""
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -132,6 +134,11 @@ class GatewaySettings(Settings):
                 unless=f"set GATEWAY_TLS_CERT_FILE, {unless}",
             )
         return self
+
+    @property
+    def heeds_sampling(self) -> bool:
+        """See Settings."""
+        return self.heed_sampling
 
     @property
     def tls_files(self) -> CertificateFiles | None:
