@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -20,9 +21,12 @@ from gateway.transcoding.asgi import Transcoder
 from gateway.transcoding.calling import Caller, CallOptions, ChannelCaller, Metadata
 from gateway.transcoding.router import make_router
 from serving.clock import Clock, steady_clock
+from serving.log_areas import debugging
 from serving.recent import RecentDurations
 from serving.shedding import MAX_STREAMS
 from tokenservice.v1 import tokenservice_pb2
+
+log = structlog.get_logger(__name__)
 
 _SERVICE = tokenservice_pb2.DESCRIPTOR.services_by_name["TokenService"]
 _HEALTH = frozenset({_SERVICE.methods_by_name["GetHealth"].full_name})
@@ -50,7 +54,15 @@ def make_app(
     def metadata(request: Request) -> Metadata:
         if request.scope["path"].rstrip("/") not in streamed:  # which have other forms
             negotiation.ensure_acceptable(request.headers)
-        return forwarding.metadata(request, baggage_keys) + client(request)
+        entries = forwarding.metadata(request, baggage_keys) + client(request)
+        if debugging(__name__):
+            log.debug(
+                "forwarded",
+                request_id=request.state.request_id,
+                keys=[key for key, _ in entries],
+                problems=negotiation.wants_problem(request.headers),
+            )
+        return entries
 
     def options(request: Request) -> CallOptions:
         return CallOptions(metadata(request), deadlines.timeout(request.headers))

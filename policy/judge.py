@@ -18,6 +18,7 @@ from policy.decisions import Abusive, Blocked, Denied, Noted
 from policy.rules import Finding, Mode, Rule
 from policy.standing import Offender, Party
 from policy.tries import TryKind
+from serving.log_areas import debugging
 from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -94,13 +95,13 @@ class Judge:
         tier = policy.tier(request.tier)
         signed = signs.findings(request.client, request.content, tier.rules)
         if policy.denies(request.client.address):
-            return Ruling(name, Denied(), tier, tuple(signed))
+            return _ruled(name, Denied(), tier, tuple(signed))
         address = None if policy.exempts(request.client.address) else request.address
         if any(finding.refuses for finding in signed):
             inspection = await self._store.inspect(request.attempt.user, address)
             blocked = block_in_force(inspection, request.attempt.user, address)
             refused = blocked or await self._refuse(request, signed, tier, inspection.now, name)
-            return Ruling(name, refused or Noted(), tier, tuple(signed), inspection.degraded)
+            return _ruled(name, refused or Noted(), tier, tuple(signed), inspection.degraded)
         answer = await self._store.reserve(
             request.attempt,
             request.fingerprint,
@@ -110,10 +111,10 @@ class Judge:
             memory=tier.rules.memory,
         )
         if not answer.tries:
-            return Ruling(name, answer.decision, tier, tuple(signed), answer.degraded)
+            return _ruled(name, answer.decision, tier, tuple(signed), answer.degraded)
         found = patterns.findings(answer.tries, tier.rules)
         refused = await self._refuse(request, found, tier, answer.tries[-1].at, name)
-        return Ruling(name, refused or answer.decision, tier, (*signed, *found), answer.degraded)
+        return _ruled(name, refused or answer.decision, tier, (*signed, *found), answer.degraded)
 
     async def commit(
         self, attempt: Attempt, tier: str, count: int, expires: int, sealed: Sealed
@@ -148,7 +149,7 @@ class Judge:
         if address is not None and finding.refuses:
             offender = Offender(Party.ADDRESS, address)
             await self._offend(offender, finding.rule, policy.default, name, evidence)
-        return Ruling(name, Noted(), policy.default, (finding,))
+        return _ruled(name, Noted(), policy.default, (finding,))
 
     async def request_rejected(self, request: Request) -> Ruling:
         """Remember a try that ended before a reservation, and what it breaks."""
@@ -159,7 +160,7 @@ class Judge:
         )
         found = (*signed, *patterns.findings(observation.tries, tier.rules))
         outcome = await self._refuse(request, found, tier, observation.now, name)
-        return Ruling(name, outcome or Noted(), tier, found, observation.degraded)
+        return _ruled(name, outcome or Noted(), tier, found, observation.degraded)
 
     async def _refuse(
         self, request: Request, findings: Sequence[Finding], tier: Tier, now: int, decision: str
@@ -204,6 +205,28 @@ class Judge:
             blocked=standing.block is not None,
             mode=rules.blocking_mode.value,
         )
+
+
+def _ruled(
+    name: str,
+    outcome: Outcome,
+    tier: Tier,
+    findings: tuple[Finding, ...] = (),
+    degraded: bool = False,  # noqa: FBT001, FBT002 - as in Ruling
+) -> Ruling:
+    if debugging(__name__):
+        log.debug(
+            "judged",
+            decision_id=name,
+            outcome=type(outcome).__name__,
+            tier=tier.name,
+            findings={
+                each.rule.value: f"{each.mode.value} {each.observed:g} of {each.threshold:g}"
+                + (", broken" if each.broken else "")
+                for each in findings
+            },
+        )
+    return Ruling(name, outcome, tier, findings, degraded)
 
 
 def decision_id() -> str:

@@ -28,7 +28,11 @@ AREAS: dict[str, tuple[str, ...]] = {
     "telemetry": (
         "gateway.tracing",
         "serving.keeping",
+        "serving.late_spans",
+        "serving.measuring",
         "serving.metrics",
+        "serving.sampling",
+        "serving.scraping",
         "serving.telemetry",
         "serving.trace_context",
         "serving.tracing",
@@ -67,6 +71,14 @@ def of_logger(name: str) -> str | None:
             return _BY_NAME[name]
         name = name.rpartition(".")[0]
     return None
+
+
+def debugging(logger: str) -> bool:
+    """Return whether anybody hears debug lines of a logger: to be asked before each.
+
+    Where logs are not configured, as in operators' commands, structlog would print them.
+    """
+    return logging.getLogger(logger).isEnabledFor(logging.DEBUG)
 
 
 def switch(chosen: Iterable[str], level: int) -> None:

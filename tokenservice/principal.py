@@ -48,6 +48,12 @@ class UnverifiedCredentials:
     """Proofs of possession (RFC 9449)."""
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which kinds of them there are, by the names of their headers."""
+        sent = {"x-api-key": self.api_key, "authorization": self.authorization, "dpop": self.dpop}
+        return tuple(name for name, values in sent.items() if values)
+
+    @property
     def fingerprint(self) -> bytes:
         """SHA-256 of those that are judged, as they were sent. Not for logs either."""
         judged = self.api_key or self.authorization

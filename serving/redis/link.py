@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import (
     AskError,
@@ -20,10 +22,13 @@ from redis.exceptions import (
     TimeoutError as Late,
 )
 
+from serving.log_areas import debugging
 from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -78,10 +83,12 @@ class Link:
         """Run a script."""
         rest = (len(keys), *keys, *args)
         await self._ready()
+        started = time.perf_counter()
         try:
             answer = await self.client.execute_command("EVALSHA", script.sha, *rest)
         except NoScriptError:  # restarted, failed over, flushed: it has not run
             answer = await self.client.execute_command("EVAL", script.source, *rest)
+        _tell(script, started)
         return list(answer)
 
     async def run_and_wait(
@@ -93,6 +100,7 @@ class Link:
         write each time that it runs, a repeat too, or WAIT would answer at once.
         """
         rest = (len(keys), *keys, *args)
+        started = time.perf_counter()
         answer, acks = await self._pair(keys[0], ("EVALSHA", script.sha, *rest), replicas, ms)
         if isinstance(answer, NoScriptError):
             answer, acks = await self._pair(keys[0], ("EVAL", script.source, *rest), replicas, ms)
@@ -104,6 +112,7 @@ class Link:
         for result in (answer, acks):
             if isinstance(result, Exception):
                 raise result
+        _tell(script, started, replicas=int(acks))
         return list(answer), int(acks)
 
     async def _pair(self, key: str, command: tuple[Any, ...], replicas: int, ms: int) -> list[Any]:
@@ -186,3 +195,9 @@ def _told(error: Exception) -> str:
     code = str(error).partition(" ")[0]
     error.args = (code if code.isalpha() and code.isupper() else "withheld",)
     return f"{name} {error.args[0]}"
+
+
+def _tell(script: Script, started: float, **more: int) -> None:
+    if debugging(__name__):
+        taken = round((time.perf_counter() - started) * 1000, 3)
+        log.debug("script", name=script.name, duration_ms=taken, **more)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from serving.errors import Unauthenticated
+import structlog
+
+from serving.errors import ServiceError, Unauthenticated
+from serving.log_areas import debugging
 from tokenservice.errors import WrongCredentials
 from tokenservice.identity.authorization import parse_authorization
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from tokenservice.identity.possession import Possession
     from tokenservice.identity.services import Services
     from tokenservice.principal import Principal
+
+
+log = structlog.get_logger(__name__)
 
 
 class Bearers(Protocol):
@@ -62,6 +68,27 @@ class Authenticator:
             IdentityUnavailable: It cannot be told now whose they are.
 
         """
+        try:
+            principal = await self._proven(call)
+        except ServiceError as error:
+            if debugging(__name__):
+                told = type(error).__name__
+                log.debug(
+                    "not authenticated", sent=call.credentials.kinds, error=told, why=_why(error)
+                )
+            raise
+        if debugging(__name__):
+            log.debug(
+                "authenticated",
+                sent=call.credentials.kinds,
+                credential=principal.credential,
+                holds_key=bool(principal.key_thumbprint),
+                tier=principal.tier,
+                operator=principal.operator,
+            )
+        return principal
+
+    async def _proven(self, call: Call) -> Principal:
         credentials = call.credentials
         if credentials.api_key:
             by_key = self._by_api_key(credentials.api_key)
@@ -92,3 +119,11 @@ class Authenticator:
             call.credentials.dpop, token, confirmation, method=call.method, path=call.path
         )
         return replace(principal, key_thumbprint=thumbprint)
+
+
+def _why(error: ServiceError) -> str:
+    """Return why credentials prove nothing, in words of ours: a library's may repeat them."""
+    cause = error.__cause__
+    if cause is None:
+        return error.message
+    return str(cause) if type(cause) in {ValueError, LookupError} else type(cause).__name__

@@ -6,11 +6,15 @@ import asyncio
 import os
 import secrets
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+import structlog
+
+from serving.log_areas import debugging
 from serving.stores import StoreUnavailable
 from tokenservice.identity.records import DENIALS, KEYS
 from tokenservice.identity.rows import (
@@ -25,6 +29,8 @@ from tokenservice.identity.rows import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -80,7 +86,12 @@ class SqliteRows:
     async def _within(self, work: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(self._seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+                started = time.perf_counter()
+                found = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+                if debugging(__name__):
+                    taken = round((time.perf_counter() - started) * 1000, 3)
+                    log.debug("transaction", duration_ms=taken)
+                return found
         except sqlite3.Error as error:
             told = getattr(error, "sqlite_errorname", type(error).__name__)
             raise StoreUnavailable(f"the store failed: {told}") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from serving.log_areas import debugging
 from serving.losses import Losses
 from serving.stores import StoreUnavailable
 
@@ -166,6 +167,8 @@ class Ledger:
                 for _ in batch:
                     self._waiting.popleft()
                 self._written += len(batch)
+                if debugging(__name__):
+                    log.debug("rows written", count=len(batch), waiting=len(self._waiting))
                 self._losses.none()
                 self._tell()
             else:
