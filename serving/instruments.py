@@ -4,11 +4,16 @@ A subject, an address, a path or a request id is never a label: a label's values
 are listed, or else no more than so many of them are kept apart. What is beyond
 counts as `_OTHER`, as the semantic conventions call it.
 
+Nor do labels multiply without end: of sets of their values, too, no more than so
+many are kept apart.
+
 Libraries use OpenTelemetry's API; without a provider, nothing here does anything.
 """
 
 from __future__ import annotations
 
+import math
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +26,10 @@ if TYPE_CHECKING:
 
 OTHER = "_OTHER"
 _MAX_CHARS = 100
+
+MOST_SETS = 600
+"""Sets of label values that a metric keeps apart in a process. All others count as one, whose
+labels all are `_OTHER`. A histogram makes some 10,000 time series of them at Prometheus."""
 
 _meter = metrics.get_meter("live-token")
 
@@ -47,6 +56,11 @@ class Label:
         if not 0 < self.most <= 100:  # noqa: PLR2004 - a hundred series each way are plenty
             raise ValueError(f"{self.key}: a label has 1 to 100 values")
 
+    @property
+    def states(self) -> int:
+        """In how many ways it can be: of each value, `_OTHER`, or absent."""
+        return 2 + (self.most if self.values is None else len(self.values))
+
 
 def label(key: str, about: str = "", *values: str, most: int = 32) -> Label:
     """Return a label with `values`, or with at most `most` of any."""
@@ -66,6 +80,13 @@ class Instrument:
         self.labels = labels
         self._attributes: dict[tuple[str | None, ...], dict[str, str]] = {}
         self._seen: dict[str, set[str]] = {each: set() for each in labels}
+        self._others = {each.key: OTHER for each in labels.values()}
+        self._lock = threading.Lock()
+
+    @property
+    def most_series(self) -> int:
+        """How many time series a process can make of it at Prometheus, whatever happens."""
+        return min(math.prod(each.states for each in self.labels.values()), MOST_SETS + 1)
 
     def _labelled(self, values: Mapping[str, str | None]) -> dict[str, str]:
         """Return the attributes for `values`, by label name. A value of None is left out."""
@@ -75,15 +96,26 @@ class Instrument:
             return known
         if unknown := values.keys() - self.labels.keys():
             raise TypeError(f"{self.name} has no label {', '.join(sorted(unknown))}")
-        kept = {
-            name: None if value is None else self._bounded(name, value)
-            for name, value in zip(self.labels, key, strict=True)
-        }
+        with self._lock:
+            return self._kept(
+                tuple(
+                    None if value is None else self._bounded(name, value)
+                    for name, value in zip(self.labels, key, strict=True)
+                )
+            )
+
+    def _kept(self, bounded: tuple[str | None, ...]) -> dict[str, str]:
+        """Return the attributes of bounded values, kept for the next time if there is room."""
+        if (known := self._attributes.get(bounded)) is not None:
+            return known
+        if len(self._attributes) >= MOST_SETS:
+            return self._others
         attributes = {
-            self.labels[name].key: value for name, value in kept.items() if value is not None
+            label.key: value
+            for label, value in zip(self.labels.values(), bounded, strict=True)
+            if value is not None
         }
-        if tuple(kept.values()) == key:  # so that what is kept here is bounded as well
-            self._attributes[key] = attributes
+        self._attributes[bounded] = attributes
         return attributes
 
     def _bounded(self, name: str, value: str) -> str:
@@ -145,6 +177,11 @@ class Histogram(Instrument):
         self._histogram = _meter.create_histogram(
             name, unit, about, explicit_bucket_boundaries_advisory=self.bounds
         )
+
+    @property
+    def most_series(self) -> int:
+        """See Instrument: of each set, the buckets, the one without a bound, sum and count."""
+        return super().most_series * (len(self.bounds) + 3)
 
     def record(
         self, amount: float, /, context: Context | None = None, **values: str | None

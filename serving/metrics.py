@@ -33,7 +33,11 @@ HTTP_DURATION = Histogram(
     "http.server.request.duration",
     "s",
     "Requests at the gateway, from head to last byte.",
-    method=label("http.request.method", "a method of HTTP, or _OTHER"),
+    method=label(
+        "http.request.method",
+        "a method of HTTP, or `_OTHER`",
+        *("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"),
+    ),
     route=label("http.route", "path template of the route; absent where there is none", most=64),
     status=label(
         "http.response.status_code", "status of the answer; 499: the caller left", most=64
