@@ -10,6 +10,7 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from google.protobuf.message import Message
+from opentelemetry import trace
 from opentelemetry.trace import Span
 from starlette.datastructures import Headers
 
@@ -83,7 +84,10 @@ class TracedCaller:
         if binding.rpc.full_name in self._untraced:
             yield options
             return
-        with rpc_client.called(binding.rpc_path.removeprefix("/")) as call:
+        streams = binding.rpc.server_streaming
+        if streams:
+            tracing.wait_for(trace.get_current_span())
+        with rpc_client.called(binding.rpc_path.removeprefix("/"), streams=streams) as call:
             try:
                 yield replace(options, metadata=(*options.metadata, *call.metadata))
             except CallFailedError as error:

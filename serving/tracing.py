@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel_context, trace
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     SpanContext,
     SpanKind,
@@ -145,9 +146,13 @@ def client_span(
     """Call inside a span, whose context is put into `carrier`, if it can take one along.
 
     Below a request that is not sampled, that is the request's own: what is called
-    may be kept where this call is not, and is then a child of what called.
+    may be kept where this call is not, and is then a child of what called. Outside
+    of all requests there is none: probes and watchers make no traces.
     """
     current = trace.get_current_span()
+    if not current.get_span_context().is_valid:
+        yield INVALID_SPAN
+        return
     if isinstance(current, Notes):
         if carrier is not None:
             _propagator.inject(carrier)

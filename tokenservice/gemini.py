@@ -13,15 +13,16 @@ import random
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
 from google import genai
 from google.genai import errors as genai_errors, types
 
-from serving import tracing
 from serving.errors import Unavailable
 from serving.logs import redact
+from tokenservice import upstream_calls
 from tokenservice.errors import UpstreamMisconfigured, UpstreamUnavailable
 from tokenservice.token import EphemeralToken
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tokenservice.deadline import Deadline
     from tokenservice.grant import Grant
     from tokenservice.token import Lifetime
+    from tokenservice.upstream_calls import Attempt
 
 T = TypeVar("T")
 
@@ -41,7 +43,7 @@ log = structlog.get_logger(__name__)
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 _MAX_TOKEN_CHARS = 4096
-_ATTRIBUTES = {"gen_ai.provider.name": "gcp.gemini", "gen_ai.operation.name": "create_auth_token"}
+_GOOGLE = "generativelanguage.googleapis.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class GeminiMinter:
         self._options = options
         self._sleep = sleep
         self._timing = timing
+        self._server = urlsplit(options.base_url or "").hostname or _GOOGLE
 
     async def mint(self, grant: Grant, lifetime: Lifetime, deadline: Deadline) -> EphemeralToken:
         """Return a token that is good for one session of `grant`.
@@ -129,29 +132,28 @@ class GeminiMinter:
 
         """
         config = types.ListModelsConfig(page_size=1)
-        await _translated(self._client.aio.models.list(config=config), timeout_s)
+        operation = upstream_calls.LIST_MODELS
+        with upstream_calls.attempted(operation, server=self._server) as attempt:
+            await _translated(self._client.aio.models.list(config=config), timeout_s, attempt)
 
     async def _mint_once(
-        self, grant: Grant, lifetime: Lifetime, deadline: Deadline, attempt: int
+        self, grant: Grant, lifetime: Lifetime, deadline: Deadline, number: int
     ) -> EphemeralToken:
-        headers: dict[str, str] = {}
-        attributes = {**_ATTRIBUTES, "gen_ai.request.model": grant.model.name}
-        if attempt > 1:
-            attributes["http.request.resend_count"] = str(attempt - 1)
         with (
             self._timing(),
-            tracing.client_span("POST auth_tokens", headers, attributes) as span,
+            upstream_calls.attempted(
+                upstream_calls.CREATE_AUTH_TOKEN,
+                server=self._server,
+                model=grant.model.name,
+                resends=number - 1,
+            ) as attempt,
         ):
-            try:
-                timeout_s = min(self._options.attempt_timeout, deadline.remaining)
-                config = _request(grant, lifetime, headers, timeout_s)
-                answer = await _translated(
-                    self._client.aio.auth_tokens.create(config=config), timeout_s
-                )
-                return _token(answer.name)
-            except (UpstreamMisconfigured, UpstreamUnavailable) as error:
-                tracing.fail(span, error.reason)
-                raise
+            timeout_s = min(self._options.attempt_timeout, deadline.remaining)
+            config = _request(grant, lifetime, attempt.headers, timeout_s)
+            answer = await _translated(
+                self._client.aio.auth_tokens.create(config=config), timeout_s, attempt
+            )
+            return _token(answer.name, attempt)
 
 
 def _request(
@@ -171,11 +173,12 @@ def _request(
     )
 
 
-async def _translated(call: Awaitable[T], timeout_s: float) -> T:
+async def _translated(call: Awaitable[T], timeout_s: float, attempt: Attempt) -> T:
     try:
         async with asyncio.timeout(timeout_s):
-            return await call
+            answer = await call
     except genai_errors.APIError as error:
+        attempt.failed(str(error.code), error.code)
         outcome = _outcome(error)
         log.warning(
             "gemini refused",
@@ -188,9 +191,12 @@ async def _translated(call: Awaitable[T], timeout_s: float) -> T:
     except Exception as error:
         # Whatever the SDK lets through: aiohttp's errors, TimeoutError, and what it
         # trips over when the answer is not the JSON that it should be.
+        attempt.failed("timeout" if isinstance(error, TimeoutError) else type(error).__name__)
         log.warning("gemini failed", cause=type(error).__name__)
         unsent = isinstance(error, aiohttp.ClientConnectorError)  # refused, no name, no TLS
         raise _unavailable(ambiguous=not unsent) from error
+    attempt.succeeded()
+    return answer
 
 
 def _outcome(error: genai_errors.APIError) -> ServiceError:
@@ -211,8 +217,9 @@ def _retry_after(error: genai_errors.APIError) -> float | None:
     return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None  # noqa: PLR2004 - a day
 
 
-def _token(name: str | None) -> EphemeralToken:
+def _token(name: str | None, attempt: Attempt) -> EphemeralToken:
     if not name or not name.startswith("auth_tokens/") or len(name) > _MAX_TOKEN_CHARS:
+        attempt.failed("no_token", attempt.status)
         log.warning("gemini failed", cause="no token in its answer")
         raise _unavailable(ambiguous=True)
     return EphemeralToken(name)
