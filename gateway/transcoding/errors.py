@@ -23,6 +23,9 @@ from google.rpc import status_pb2
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 """Metadata of an RPC; the values of names that end in `-bin` are bytes."""
 
+MAX_SHOWN = 128
+"""How many characters of what a caller wrote are shown to it."""
+
 
 class RuleError(ValueError):
     """A `google.api.http` rule that cannot be served, or that contradicts another."""
@@ -149,5 +152,5 @@ class CallFailedError(Exception):
         super().__init__(code.name)
 
 
-def _abridged(text: str, limit: int = 128) -> str:
-    return text if len(text) <= limit else text[:limit] + "…"
+def _abridged(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"

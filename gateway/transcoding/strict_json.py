@@ -7,10 +7,11 @@ a server can be made to see different requests.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import NoReturn, TypeAlias
 
-from gateway.transcoding.errors import InvalidRequestError
+from gateway.transcoding.errors import MAX_SHOWN, InvalidRequestError
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -47,7 +48,13 @@ def loads(data: bytes) -> Json:
 
 
 def join(path: str, key: str | int) -> str:
-    """Return the path of a member or element of what is at `path`: `a.b[0]`."""
+    """Return the path of a member or element of what is at `path`: `a.b[0]`.
+
+    One that is too long to be shown grows no further: else a small body with one long
+    key, and much below it, would fill the memory.
+    """
+    if len(path) > MAX_SHOWN:
+        return path
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if path else key
@@ -84,8 +91,8 @@ def _check_leaf(path: str, leaf: Json) -> None:
 def _object_without_duplicates(pairs: list[tuple[str, Json]]) -> Json:
     members = dict(pairs)
     if len(members) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in members if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key in members if counts[key] > 1)
         shown = twice.encode(errors="replace").decode()
         raise InvalidRequestError("is given twice", field=shown)
     return members

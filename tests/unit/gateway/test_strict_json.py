@@ -1,6 +1,7 @@
 """The JSON reader: RFC 8259 and nothing beyond it."""
 
 import json
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -74,3 +75,33 @@ def test_refuses(data: bytes, field: str | None) -> None:
 def test_depth_is_allowed_up_to_the_limit() -> None:
     """MAX_DEPTH levels are read."""
     loads(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+
+
+def test_what_is_refused_takes_no_longer_than_what_is_read() -> None:
+    """Anybody can send it: a key that is there twice is found in one go through them all.
+
+    Were each key looked for among all, this would take many minutes.
+    """
+    keys = b",".join(b'"%d":1' % number for number in range(400_000))
+    with pytest.raises(InvalidRequestError) as refused:
+        loads(b"{" + keys + b',"399999":1}')
+    assert refused.value.field == "399999"
+
+
+def test_no_body_takes_much_more_memory_than_its_size() -> None:
+    """A long key with much below it is not written out for each of what is there."""
+    body = b'{"%s":[%s]}' % (b"x" * 32_000, b",".join([b"1"] * 16_000))
+    tracemalloc.start()
+    try:
+        loads(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_a_path_is_told_as_far_as_it_is_shown() -> None:
+    """The beginning of it, which is the same for all that is below."""
+    with pytest.raises(InvalidRequestError) as refused:
+        loads(b'{"%s":{"%s":[1e400]}}' % (b"a" * 100, b"b" * 100))
+    assert refused.value.field == "a" * 100 + "." + "b" * 27 + "…"
