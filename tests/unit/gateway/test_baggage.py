@@ -56,6 +56,12 @@ def test_what_goes_on_is_bounded() -> None:
     assert baggage.taken(sent("build=7," + "a=b," * 2_048 + "tenant=a"), KEYS) == ""
 
 
+def test_space_costs_no_more_than_text() -> None:
+    """Were each way to divide it tried, this would take many minutes."""
+    for member in ("tenant=" + " " * 1_000_000 + "\x01", " " * 1_000_000 + "\x01"):
+        assert baggage._MEMBER.fullmatch(member) is None
+
+
 @given(st.text(alphabet=string.printable, max_size=300))
 def test_whatever_is_sent_what_goes_on_is_baggage(value: str) -> None:
     """No header makes more of it than members with the keys, in printable ASCII."""
