@@ -12,16 +12,16 @@ import { fillTable } from "./traffic-table.js";
 import { short, toTheSecond } from "./words.js";
 
 /**
+ * @import {Box} from "./panel.js"
  * @import {History} from "./history.js"
  * @import {Series} from "./series.js"
  * @import {Sample} from "./types.js"
  */
 
 const LEFT = 34;
-const UPPER = { top: 8, height: 96 };
-const LOWER = { top: 124, height: 112 };
-const BOTTOM = LOWER.top + LOWER.height;
-const HEIGHT = BOTTOM + 22;
+const TITLE = 24;
+const TIMES = 22;
+const WIDE = 520; // pixels, as all
 const LATELY_MS = 10_000;
 const SILENT_MS = 2_500; // without a word for longer, something is missing
 const WORTH_A_LABEL = 70; // pixels
@@ -87,32 +87,37 @@ export class Traffic {
     const { runs, samples } = this.#history;
     const refusals = this.#reasons.series(samples.flatMap(({ refused }) => [...refused.keys()]));
     const across = (/** @type {number} */ time) => this.#across(time);
-    const box = { left: LEFT, width: width - LEFT };
+    const [upper, lower, height] = boxes(width);
     const chosen = this.#picker.chosen;
     this.#place.replaceChildren(
       draw(
         "svg",
-        { width, height: HEIGHT, "aria-hidden": "true" },
+        { width, height, "aria-hidden": "true" },
         hatch(),
-        ...this.#unknown(runs),
-        panel({ ...box, ...UPPER }, runs, ISSUED, across),
-        panel({ ...box, ...LOWER }, runs, refusals, across),
-        ...times(box),
-        ...(chosen ? [cursor(across((chosen.start + chosen.end) / 2))] : []),
+        ...this.#unknown(runs, { top: upper.top, height: lower.top + lower.height - upper.top }),
+        panel(upper, runs, ISSUED, across),
+        title(upper, "Issued per second"),
+        panel(lower, runs, refusals, across),
+        title(lower, "Refused per second"),
+        ...times(lower),
+        ...(chosen ? [cursor(across((chosen.start + chosen.end) / 2), upper, lower)] : []),
       ),
     );
     this.#write(samples, refusals, chosen);
   }
 
-  /** @param {Sample[][]} runs */
-  #unknown(runs) {
+  /**
+   * @param {Sample[][]} runs
+   * @param {{ top: number, height: number }} extent
+   */
+  #unknown(runs, extent) {
     const first = runs[0]?.[0];
     const gaps = runs.slice(1).map((run, index) => [runs[index]?.at(-1)?.end ?? 0, run[0]?.start ?? 0]);
     const end = this.#history.last?.end;
     if (end && Date.now() - end > SILENT_MS) gaps.push([end, Date.now()]);
-    const drawn = gaps.map(([from = 0, to = 0]) => this.#stretch("gap", "not known", from, to));
+    const drawn = gaps.map(([from = 0, to = 0]) => this.#stretch("gap", "not known", from, to, extent));
     if (!first || first.start - this.#left < 1000) return drawn;
-    return [...drawn, this.#stretch("before", "before you watched", this.#left, first.start)];
+    return [...drawn, this.#stretch("before", "before you watched", this.#left, first.start, extent)];
   }
 
   /**
@@ -120,12 +125,13 @@ export class Traffic {
    * @param {string} label
    * @param {number} from
    * @param {number} to
+   * @param {{ top: number, height: number }} extent
    */
-  #stretch(style, label, from, to) {
+  #stretch(style, label, from, to, extent) {
     const [x, end] = [this.#across(from), this.#across(to)];
     const width = Math.max(2, end - x);
-    const box = { x, y: UPPER.top, width, height: BOTTOM - UPPER.top };
-    const middle = { x: x + width / 2, y: UPPER.top + UPPER.height / 2 + 4 };
+    const box = { x, y: extent.top, width, height: extent.height };
+    const middle = { x: x + width / 2, y: extent.top + extent.height / 5 };
     const text = draw("text", { class: "stretch-label", "text-anchor": "middle", ...middle }, label);
     return draw("g", { class: style }, draw("rect", box), ...(width > 2 * WORTH_A_LABEL ? [text] : []));
   }
@@ -163,17 +169,43 @@ function hatch() {
   return draw("defs", {}, draw("pattern", { id: "hatch", ...size }, lines));
 }
 
-/** @param {{ left: number, width: number }} box */
-function times({ left, width }) {
-  const marks = width > 420 ? [5, 4, 3, 2, 1, 0] : [5, 3, 1];
+/**
+ * Returns where the two panels are, and how high all is.
+ *
+ * @param {number} width in pixels, as all
+ * @returns {[Box, Box, number]}
+ */
+function boxes(width) {
+  const [first, second] = width > WIDE ? [164, 212] : [104, 124];
+  const across = { left: LEFT, width: width - LEFT };
+  const upper = { ...across, top: TITLE, height: first };
+  const lower = { ...across, top: upper.top + first + 16 + TITLE, height: second };
+  return [upper, lower, lower.top + second + TIMES];
+}
+
+/**
+ * @param {Box} box
+ * @param {string} text
+ */
+function title({ left, top }, text) {
+  return draw("text", { class: "panel-title", x: left, y: top - 9 }, text);
+}
+
+/** @param {Box} box */
+function times({ left, width, top, height }) {
+  const marks = width > WIDE ? [5, 4, 3, 2, 1, 0] : [5, 3, 1];
   return marks.map((minutes) => {
     const anchor = minutes === 5 ? "start" : minutes === 0 ? "end" : "middle";
-    const place = { x: left + width * (1 - minutes / 5), y: HEIGHT - 5, "text-anchor": anchor };
+    const place = { x: left + width * (1 - minutes / 5), y: top + height + TIMES - 5, "text-anchor": anchor };
     return draw("text", { class: "tick", ...place }, minutes ? `${minutes} min ago` : "now");
   });
 }
 
-/** @param {number} x */
-function cursor(x) {
-  return draw("line", { class: "cursor", x1: x, x2: x, y1: UPPER.top, y2: BOTTOM });
+/**
+ * @param {number} x
+ * @param {Box} upper
+ * @param {Box} lower
+ */
+function cursor(x, upper, lower) {
+  return draw("line", { class: "cursor", x1: x, x2: x, y1: upper.top, y2: lower.top + lower.height });
 }
