@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import EncodeError, Message
 
 from gateway.transcoding import scalars
 from gateway.transcoding.errors import InvalidRequestError
@@ -47,6 +47,14 @@ _FORMS = {
     ),
 }
 """What protobuf's own parser is laxer with than the JSON mapping."""
+_UNREADABLE = (
+    json_format.ParseError,
+    AttributeError,
+    EncodeError,  # an Any whose message lacks a required field
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 DYNAMIC = frozenset(_PACKAGE + name for name in ("Any", "ListValue", "Struct", "Value"))
 """Messages whose JSON is of any shape."""
 
@@ -131,7 +139,7 @@ def _convert(message: Message, value: Json, description: str, path: str) -> None
     try:
         pool = type_of(message).file.pool
         json_format.ParseDict(value, message, descriptor_pool=pool)  # type: ignore[arg-type]
-    except (json_format.ParseError, ValueError, TypeError, AttributeError, OverflowError):
+    except _UNREADABLE:
         raise InvalidRequestError(description, field=path) from None
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from google.protobuf import json_format
+from google.protobuf import any_pb2, json_format
 from google.protobuf.descriptor import ServiceDescriptor
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -183,6 +183,16 @@ def test_any_json_is_a_message_or_refused(new: New, data: st.DataObject) -> None
     with suppress(InvalidRequestError):
         messages.merge(message, {field.json_name: data.draw(json_values)})
         message.SerializeToString()
+
+
+def test_an_any_whose_message_lacks_what_it_must_have_is_refused() -> None:
+    """A field that proto2 requires is the caller's to give."""
+    part = {"@type": "type.googleapis.com/google.protobuf.UninterpretedOption.NamePart"}
+    with pytest.raises(InvalidRequestError) as refused:
+        messages.set_message(any_pb2.Any(), part, "held")
+    assert refused.value.field == "held"
+    whole = part | {"namePart": "a", "isExtension": False}
+    messages.set_message(any_pb2.Any(), whole, "held")
 
 
 def everything(router: Router, query_string: str) -> dict[str, Any]:
