@@ -18,6 +18,7 @@ from policy.decisions import Abusive, Blocked, Denied, Noted
 from policy.rules import Finding, Mode, Rule
 from policy.standing import Offender, Party
 from policy.tries import TryKind
+from serving import metrics
 from serving.log_areas import debugging
 from serving.stores import StoreUnavailable
 
@@ -196,6 +197,8 @@ class Judge:
                 cause=str(error),
             )
             return
+        if standing.fresh and not shadow:
+            metrics.BLOCKS.add(party=offender.party.value, rule=rule.value)
         log.info(
             "violation",
             decision_id=decision,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, AnyStr, TypeVar
 import structlog
 from opentelemetry import trace
 
-from policy import record, wire
+from policy import counting, record, wire
 from policy.account import Sealed
 from policy.decisions import Attempt
 from policy.judge import Request
@@ -97,6 +97,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         )
         count, last = len(expires), max(expires)
         outcome = await decided(self._judge.commit(attempt, request.tier, count, last, sealed))
+        counting.commit(outcome)
         self._recorder.write(
             record.commit(self._clock(), attempt, count, last, outcome, sealed_until=sealed.until)
         )
@@ -106,6 +107,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         """Give a charge back, once."""
         attempt, ambiguous = self._attempt(request.key), request.ambiguous
         outcome = await decided(self._judge.release(attempt, request.tier, ambiguous=ambiguous))
+        counting.release(outcome)
         self._recorder.write(record.release(self._clock(), attempt, outcome, ambiguous=ambiguous))
         return pb.ReleaseResponse(released=outcome is outcome.RELEASED)
 
@@ -141,6 +143,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         evidence = self._pseudonyms.credential(request.fingerprint)
         ruling = await decided(self._judge.credentials_rejected(client, address, evidence))
         announce("credentials", ruling, address=address)
+        counting.ruling(ruling)
         self._refused.hear_credentials(address)
         self._recorder.write(
             record.credentials(self._clock(), ruling, address, evidence, self._judge.digest)
@@ -149,6 +152,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
 
     def _tell(self, event: str, request: Request, ruling: Ruling) -> None:
         announce(event, ruling, user=request.attempt.user)
+        counting.ruling(ruling)
         self._refused.hear(request, ruling)
         self._recorder.write(
             record.decision(self._clock(), event, request, ruling, self._judge.digest)

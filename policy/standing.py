@@ -5,7 +5,7 @@ No I/O, no clock. Times are milliseconds since the Unix epoch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,8 @@ class Standing:
     violations: tuple[Violation, ...] = ()
     """Oldest first."""
     block: Block | None = None
+    fresh: bool = field(default=False, compare=False)
+    """Whether the block came with what was just counted."""
 
     def at(self, now: int, window_ms: int) -> Standing:
         """Return what of it still counts."""
@@ -112,4 +114,4 @@ class Standing:
         violations = (*standing.violations, new)
         if len(violations) < blocking.violations:
             return replace(standing, violations=violations)
-        return Standing((), Block(now, now + blocking.block_ms, reason=rule.value))
+        return Standing((), Block(now, now + blocking.block_ms, reason=rule.value), fresh=True)

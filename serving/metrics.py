@@ -25,7 +25,6 @@ _REASON = label("live_token.reason", "machine-readable reason, as in the answer"
 _MODEL = label("gen_ai.request.model", "one of the configured models")
 _TIER = label("live_token.tier", "a tier of the policy file")
 _MODE = label("live_token.mode", "shadow: counted, and nobody was refused", "enforce", "shadow")
-_LIMIT = label("live_token.limit", "a limit of the quota")
 
 # What any server does.
 
@@ -130,7 +129,7 @@ FINDINGS = Counter(
 BLOCKS = Counter(
     "live_token.policy.blocks",
     "{block}",
-    "Blocks that came into force.",
+    "Blocks that came into force; in shadow mode, none does.",
     party=label("live_token.party", "whom it is of", "user", "address"),
     rule=label("live_token.rule", "rule that was broken, or operator"),
 )
@@ -148,9 +147,10 @@ LOST_COMMITS = Counter(
 QUOTA_USED = Histogram(
     "live_token.policy.quota.used",
     "1",
-    "Share of a limit that its user has used, at each commit: 1 is all of it.",
+    "Share of a limit that its user has used, at each commit: 1 is all of it. Not of the cooldown,"
+    " which each token uses up.",
     bounds=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.999),
-    limit=_LIMIT,
+    limit=label("live_token.limit", "a limit that counts tokens"),
 )
 STORE_DURATION = Histogram(
     "db.client.operation.duration",

@@ -19,7 +19,7 @@ from policy.service import MAX_COUNT, NoDecision, announce, decided
 from policy.standing import Party
 from policy.v1 import operator_pb2 as pb, operator_pb2_grpc
 from policy.wire import client, content, explained, timestamp, usage_message
-from serving import errors
+from serving import errors, metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -110,6 +110,7 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
                 "The policy file exempts this address: a block would change nothing."
             )
         block = await decided(self._store.block(offender, until=until, reason=reason, actor=actor))
+        metrics.BLOCKS.add(party=offender.party.value, rule="operator")
         self._tell("block_added", offender, reason, actor, until=block.until)
         return pb.AddBlockResponse(block=wire.block_message(offender, block))
 

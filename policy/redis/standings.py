@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from policy.decisions import ListedBlock
@@ -45,9 +46,10 @@ class Standings:
             codec.evidence(evidence),
         )
         standing = codec.standing(reply[2])
-        if standing.block is not None:
-            await self._list(offender, standing.block)
-        return standing
+        if standing.block is None:
+            return standing
+        await self._list(offender, standing.block)
+        return replace(standing, fresh=standing.block.since == reply[1])
 
     async def _list(self, offender: Offender, block: Block) -> None:
         # In a cluster the index is another server's. The offender's own key decides and is

@@ -15,7 +15,7 @@ from serving import metrics
 from serving.scraping import PrometheusReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry.sdk.metrics.export import DataPointT
 
@@ -35,9 +35,13 @@ metrics_api.set_meter_provider(
 
 def series() -> dict[str, Numbers]:
     """Return each metric's series and their values; of a histogram, their counts."""
+    return _series(_number)
+
+
+def _series(value: Callable[[DataPointT], float]) -> dict[str, Numbers]:
     data = READER.read()
     return {
-        metric.name: {_labels(point): _number(point) for point in metric.data.data_points}
+        metric.name: {_labels(point): value(point) for point in metric.data.data_points}
         for resource in (data.resource_metrics if data else ())
         for scope in resource.scope_metrics
         for metric in scope.metrics
@@ -49,6 +53,7 @@ class Measured:
 
     def __init__(self) -> None:
         self._before = series()
+        self._sums_before = _series(_sum)
 
     def more(self, instrument: Instrument, **labels: str | None) -> float:
         """Return by how much the series with these labels grew; of a histogram, how often."""
@@ -62,6 +67,14 @@ class Measured:
             for key, value in _found(instrument, labels).items()
             if value != before.get(key, 0)
         }
+
+    def total(self, instrument: Instrument, **labels: str | None) -> float:
+        """Return by how much the sum of what a histogram measured grew."""
+        after, before = (
+            sum(_found(instrument, labels, sums).values())
+            for sums in (_series(_sum), self._sums_before)
+        )
+        return after - before
 
     def now(self, instrument: Instrument, **labels: str | None) -> float:
         """Return the value of the one series with these labels."""
@@ -85,11 +98,15 @@ def measured() -> Iterator[Measured]:
             each.stop()
 
 
-def _found(instrument: Instrument, labels: Mapping[str, str | None]) -> Numbers:
+def _found(
+    instrument: Instrument,
+    labels: Mapping[str, str | None],
+    of: Mapping[str, Numbers] | None = None,
+) -> Numbers:
     wanted = {instrument.labels[name].key: value for name, value in labels.items()}
     return {
         key: value
-        for key, value in series().get(instrument.name, {}).items()
+        for key, value in (series() if of is None else of).get(instrument.name, {}).items()
         if all(dict(key).get(name) == value for name, value in wanted.items())
     }
 
@@ -100,3 +117,7 @@ def _labels(point: DataPointT) -> Labels:
 
 def _number(point: DataPointT) -> float:
     return point.value if isinstance(point, NumberDataPoint) else point.count
+
+
+def _sum(point: DataPointT) -> float:
+    return point.value if isinstance(point, NumberDataPoint) else point.sum

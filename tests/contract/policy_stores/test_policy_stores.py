@@ -310,12 +310,15 @@ async def test_violations_bring_a_block(bench: Bench, party: Party) -> None:
     start = bench.clock.now
     standing = await bench.store.offend(offender, Rule.VOLUME, BLOCKING)
     assert standing == Standing((Violation(start, Rule.VOLUME),))
+    assert not standing.fresh
     bench.clock.now += 9_999
     standing = await bench.store.offend(offender, Rule.MACHINE_TIMING, BLOCKING)
     block = Block(start + 9_999, start + 29_999, "machine_timing", "policy")
     assert standing == Standing((), block)
+    assert standing.fresh
     bench.clock.now = block.until - 1
-    assert await bench.store.offend(offender, Rule.VOLUME, BLOCKING) == standing
+    later = await bench.store.offend(offender, Rule.VOLUME, BLOCKING)
+    assert (later, later.fresh) == (standing, False)
     answer = await bench.reserve(address=address)
     assert answer.decision == Blocked(offender, block, bench.clock.now)
     assert answer.tries == ()
