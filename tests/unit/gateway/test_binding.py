@@ -187,12 +187,11 @@ def test_any_json_is_a_message_or_refused(new: New, data: st.DataObject) -> None
 
 def test_an_any_whose_message_lacks_what_it_must_have_is_refused() -> None:
     """A field that proto2 requires is the caller's to give."""
-    part = {"@type": "type.googleapis.com/google.protobuf.UninterpretedOption.NamePart"}
+    part: Any = {"@type": "type.googleapis.com/google.protobuf.UninterpretedOption.NamePart"}
     with pytest.raises(InvalidRequestError) as refused:
         messages.set_message(any_pb2.Any(), part, "held")
     assert refused.value.field == "held"
-    whole = part | {"namePart": "a", "isExtension": False}
-    messages.set_message(any_pb2.Any(), whole, "held")
+    messages.set_message(any_pb2.Any(), part | {"namePart": "a", "isExtension": False}, "held")
 
 
 def everything(router: Router, query_string: str) -> dict[str, Any]:
