@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from redis.exceptions import (
     TimeoutError as Late,
 )
 
+from serving import store_calls
 from serving.log_areas import debugging
 from serving.stores import StoreUnavailable
 
@@ -67,17 +69,21 @@ class Link:
         """Whether keys of different users may live on different servers."""
         return isinstance(self.client, RedisCluster)
 
-    async def within(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do `work` within the limits; whatever fails in it is a store that cannot answer."""
-        try:
-            async with asyncio.timeout(self._seconds), self._gate:
-                return await work
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            raise StoreUnavailable(f"the store failed: {_told(error)}") from error
-        finally:
-            work.close()  # without effect, unless its turn never came
+    async def within(self, work: Coroutine[Any, Any, T], operation: str = "") -> T:
+        """Do `work` within the limits; whatever fails in it is a store that cannot answer.
+
+        It is traced and measured as `operation`; without a name, as a part of another.
+        """
+        with store_calls.called(store_calls.REDIS, operation) if operation else nullcontext():
+            try:
+                async with asyncio.timeout(self._seconds), self._gate:
+                    return await work
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                raise StoreUnavailable(f"the store failed: {_told(error)}") from error
+            finally:
+                work.close()  # without effect, unless its turn never came
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         """Run a script."""
@@ -112,7 +118,7 @@ class Link:
         for result in (answer, acks):
             if isinstance(result, Exception):
                 raise result
-        _tell(script, started, replicas=int(acks))
+        _tell(script, started, int(acks))
         return list(answer), int(acks)
 
     async def _pair(self, key: str, command: tuple[Any, ...], replicas: int, ms: int) -> list[Any]:
@@ -197,7 +203,7 @@ def _told(error: Exception) -> str:
     return f"{name} {error.args[0]}"
 
 
-def _tell(script: Script, started: float, **more: int) -> None:
+def _tell(script: Script, started: float, replicas: int | None = None) -> None:
     if debugging(__name__):
         taken = round((time.perf_counter() - started) * 1000, 3)
-        log.debug("script", name=script.name, duration_ms=taken, **more)
+        log.debug("script", name=script.name, duration_ms=taken, replicas=replicas)

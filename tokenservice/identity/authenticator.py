@@ -126,4 +126,5 @@ def _why(error: ServiceError) -> str:
     cause = error.__cause__
     if cause is None:
         return error.message
-    return str(cause) if type(cause) in {ValueError, LookupError} else type(cause).__name__
+    kind = type(cause)
+    return str(cause) if kind in {ValueError, LookupError} else f"{kind.__module__}.{kind.__name__}"
