@@ -6,15 +6,14 @@ import hashlib
 from typing import TYPE_CHECKING, Any, AnyStr, TypeVar
 
 import structlog
-from opentelemetry import trace
 
-from policy import counting, record, wire
+from policy import counting, record, spans, wire
 from policy.account import Sealed
 from policy.decisions import Attempt
 from policy.judge import Request
 from policy.operators.refused import MostRefused
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
-from serving import errors, tracing
+from serving import errors
 from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -98,6 +97,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         count, last = len(expires), max(expires)
         outcome = await decided(self._judge.commit(attempt, request.tier, count, last, sealed))
         counting.commit(outcome)
+        spans.tell_commit(outcome)
         self._recorder.write(
             record.commit(self._clock(), attempt, count, last, outcome, sealed_until=sealed.until)
         )
@@ -188,11 +188,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
 def announce(event: str, ruling: Ruling, **whose: str | None) -> None:
     """Put a decision, or what would be one, into the log and on the span."""
     outcome = record.outcome_name(ruling.outcome)
-    span = trace.get_current_span()
-    if span.is_recording():
-        span.set_attribute(tracing.DECISION_ID, ruling.decision_id)
-        span.set_attribute(tracing.DECISION, outcome)
-        span.set_attribute(tracing.DEGRADED, ruling.degraded)
+    spans.tell_decision(ruling, dry_run=event == "dry_run")
     log.info(
         event,
         decision_id=ruling.decision_id,

@@ -41,6 +41,7 @@ from policy.redis.runner import Runner, wall_clock
 from policy.redis.scripts import Scripts, load_scripts
 from policy.redis.standings import Standings
 from policy.standing import Block, Offender, Party, Standing
+from serving import store_calls
 from serving.redis.link import Client, Link, both
 from serving.stores import StoreUnavailable
 
@@ -120,7 +121,7 @@ class RedisStore:
     ) -> Answer:
         """See Store."""
         return await self._link.within(
-            self._reserve(attempt, fingerprint, count, limits, address, memory)
+            self._reserve(attempt, fingerprint, count, limits, address, memory), "reserve"
         )
 
     async def _reserve(  # noqa: PLR0917  # as reserve has them
@@ -218,7 +219,9 @@ class RedisStore:
         self, attempt: Attempt, count: int, expires: int, sealed: Sealed, limits: Limits
     ) -> CommitOutcome:
         """See Store. If too few replicas have it, StoreUnavailable: asking again is safe."""
-        return await self._link.within(self._commit(attempt, count, expires, sealed, limits))
+        return await self._link.within(
+            self._commit(attempt, count, expires, sealed, limits), "commit"
+        )
 
     async def _commit(
         self, attempt: Attempt, count: int, expires: int, sealed: Sealed, limits: Limits
@@ -236,7 +239,9 @@ class RedisStore:
 
     async def release(self, attempt: Attempt, limits: Limits, *, ambiguous: bool) -> Release:
         """See Store."""
-        return await self._link.within(self._release(attempt, limits, ambiguous=ambiguous))
+        return await self._link.within(
+            self._release(attempt, limits, ambiguous=ambiguous), "release"
+        )
 
     async def _release(self, attempt: Attempt, limits: Limits, *, ambiguous: bool) -> Release:
         keys = [
@@ -249,7 +254,7 @@ class RedisStore:
     async def usage(self, user: str, limits: Limits) -> Usage:
         """See Store."""
         reply = await self._link.within(
-            self._runner.run(self._scripts.read, [self._keys.charges(user)], "")
+            self._runner.run(self._scripts.read, [self._keys.charges(user)], ""), "usage"
         )
         return Account(codec.charges(reply[2])).usage(limits, now=reply[1])
 
@@ -259,7 +264,7 @@ class RedisStore:
         """See Store."""
         args = (int(kind), fingerprint, memory.window_ms, memory.most)
         reply = await self._link.within(
-            self._runner.run(self._scripts.observe, [self._keys.tries(user)], *args)
+            self._runner.run(self._scripts.observe, [self._keys.tries(user)], *args), "observe"
         )
         return Observation(reply[1], codec.tries(reply[2]))
 
@@ -267,11 +272,13 @@ class RedisStore:
         self, offender: Offender, rule: Rule, blocking: Blocking, *, evidence: bytes = b""
     ) -> Standing:
         """See Store."""
-        return await self._link.within(self._standings.offend(offender, rule, blocking, evidence))
+        return await self._link.within(
+            self._standings.offend(offender, rule, blocking, evidence), "offend"
+        )
 
     async def inspect(self, user: str, address: str | None) -> Inspection:
         """See Store."""
-        return await self._link.within(self._inspect(user, address))
+        return await self._link.within(self._inspect(user, address), "inspect")
 
     async def _inspect(self, user: str, address: str | None) -> Inspection:
         where = self._keys.standing(Offender(Party.ADDRESS, address or ""))
@@ -299,19 +306,22 @@ class RedisStore:
 
     async def block(self, offender: Offender, *, until: int, reason: str, actor: str) -> Block:
         """See Store."""
-        return await self._link.within(self._standings.block(offender, until, reason, actor))
+        return await self._link.within(
+            self._standings.block(offender, until, reason, actor), "block"
+        )
 
     async def lift(self, offender: Offender) -> bool:
         """See Store."""
-        return await self._link.within(self._standings.lift(offender))
+        return await self._link.within(self._standings.lift(offender), "lift")
 
     async def blocks(self, *, offset: int, count: int) -> Sequence[ListedBlock]:
         """See Store."""
-        return await self._standings.blocks(offset, count)
+        with store_calls.called(store_calls.REDIS, "blocks"):
+            return await self._standings.blocks(offset, count)
 
     async def forget(self, user: str) -> None:
         """See Store."""
-        await self._link.within(self._forget(user))
+        await self._link.within(self._forget(user), "forget")
 
     async def _forget(self, user: str) -> None:
         offender = Offender(Party.USER, user)
@@ -325,8 +335,9 @@ class RedisStore:
 
     async def stats(self) -> Stats:
         """See Store. Walks over all keys: for operators, not for the hot path."""
-        _, now = await self._link.within(self._runner.run(self._scripts.read, [], ""))
-        return await redis_stats.stats(self._link, self._keys.prefix, now)
+        with store_calls.called(store_calls.REDIS, "stats"):
+            _, now = await self._link.within(self._runner.run(self._scripts.read, [], ""))
+            return await redis_stats.stats(self._link, self._keys.prefix, now)
 
     async def check(self) -> None:
         """See Store."""
@@ -337,7 +348,8 @@ class RedisStore:
                 self._names,
                 allow_eviction=self._allow_eviction,
                 marked=self._marked,
-            )
+            ),
+            "check",
         )
         self._marked = True
         # Any script: it compares the clocks.

@@ -127,12 +127,13 @@ class RedisRows:
 
     async def version(self) -> Version:
         """See Rows."""
-        return self._version(await self._link.within(self._link.run(_VERSION, self._keys(), ())))
+        script = self._link.run(_VERSION, self._keys(), ())
+        return self._version(await self._link.within(script, "identity_version"))
 
     async def read(self) -> Content:
         """See Rows."""
         script = self._link.run(_READ, self._keys("keys", "denials"), ())
-        meta, keys, denials = await self._link.within(script)
+        meta, keys, denials = await self._link.within(script, "identity_read")
         return Content(self._version(meta), _pairs(keys), _pairs(denials))
 
     async def change(
@@ -141,7 +142,8 @@ class RedisRows:
         """See Rows."""
         new = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
         values = (self._names, *new, self._most, name, before or b"", after or b"")
-        outcome = await self._link.within(self._link.run(_CHANGE, self._keys(table), values))
+        script = self._link.run(_CHANGE, self._keys(table), values)
+        outcome = await self._link.within(script, "identity_change")
         match outcome[0]:
             case b"OTHERS":
                 raise self._another_key()

@@ -87,7 +87,7 @@ class RedisReplays:
         key = f"{self._prefix}:{base64.urlsafe_b64encode(name).decode().rstrip('=')}"
         try:
             (kept,) = await self._link.within(
-                self._link.run_all([("SET", key, b"", "NX", "PX", ttl_ms)])
+                self._link.run_all([("SET", key, b"", "NX", "PX", ttl_ms)]), "proof_first"
             )
         except StoreUnavailable as error:
             raise IdentityUnavailable from error

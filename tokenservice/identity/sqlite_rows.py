@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import structlog
 
+from serving import store_calls
 from serving.log_areas import debugging
 from serving.stores import StoreUnavailable
 from tokenservice.identity.records import DENIALS, KEYS
@@ -67,23 +68,29 @@ class SqliteRows:
 
     async def version(self) -> Version:
         """See Rows."""
-        return await self._within(self._version)
+        return await self._within("identity_version", self._version)
 
     async def read(self) -> Content:
         """See Rows."""
-        return await self._within(self._read)
+        return await self._within("identity_read", self._read)
 
     async def change(
         self, table: str, name: str, before: bytes | None, after: bytes | None
     ) -> bool:
         """See Rows."""
-        return await self._within(lambda: self._change(table, name, before, after))
+        return await self._within(
+            "identity_change", lambda: self._change(table, name, before, after)
+        )
 
     def close(self) -> None:
         """Let the thread go."""
         self._thread.shutdown(wait=False)
 
-    async def _within(self, work: Callable[[], T]) -> T:
+    async def _within(self, operation: str, work: Callable[[], T]) -> T:
+        with store_calls.called(store_calls.SQLITE, operation):
+            return await self._in_time(work)
+
+    async def _in_time(self, work: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(self._seconds):
                 started = time.perf_counter()

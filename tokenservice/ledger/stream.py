@@ -60,7 +60,7 @@ class Stream:
 
         """
         adds = [("XADD", self._key, "*", _FIELD, entry.to_json()) for entry in entries]
-        ids = await self._link.within(self._link.run_all(adds))
+        ids = await self._link.within(self._link.run_all(adds), "ledger_append")
         await self._trim(int(ids[-1].partition(b"-")[0]))
 
     async def close(self) -> None:
@@ -73,7 +73,7 @@ class Stream:
             ("XTRIM", self._key, "MAXLEN", "~", self._max_rows),
         ]
         try:
-            await self._link.within(self._link.run_all(trims))
+            await self._link.within(self._link.run_all(trims), "ledger_trim")
         except StoreUnavailable as error:  # the rows are kept; to write them again is no help
             if self._trims:
                 log.warning("ledger cannot be trimmed", cause=str(error))
@@ -91,7 +91,7 @@ class Stream:
         # The server's clock may be behind that of who wrote the row.
         oldest, end = max(0, since - _HOUR_MS), "+"
         while True:
-            page = await self._link.within(self._page(end, oldest))
+            page = await self._link.within(self._page(end, oldest), "ledger_find")
             for _, fields in page:
                 try:
                     yield Entry.from_json(fields[_FIELD.encode()])
