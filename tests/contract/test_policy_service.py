@@ -224,10 +224,14 @@ async def test_every_decision_is_named_in_the_log_and_on_the_span() -> None:
         assert answer.decision_id == line["decision_id"] != ""
         assert line.get("user") in {None, PSEUDONYMS.user("ann")}
         (span,) = exporter.get_finished_spans()
+        cooldown = {tracing.LIMIT: "cooldown", tracing.REASON: "cooldown"}
+        limited = cooldown if outcome == "refused_cooldown" else {}
         assert dict(span.attributes or {}) == {
             tracing.DECISION_ID: answer.decision_id,
             tracing.DECISION: outcome,
             tracing.DEGRADED: False,
+            tracing.TIER: "default",
+            **limited,
         }
 
 
