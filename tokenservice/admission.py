@@ -111,10 +111,14 @@ class Admission:
 
         """
         try:
-            return self._terms.grant(asked)
+            grant = self._terms.grant(asked)
         except InvalidArgument as error:
             _name(error, await self._policy.report_request(caller, asked, call.deadline))
             raise
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attribute(tracing.GEN_AI_MODEL, grant.model.name)
+        return grant
 
     def _show(self, caller: Caller) -> None:
         span = trace.get_current_span()
