@@ -2,76 +2,45 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import pytest
-from node_tools import node_tools
+from access import LOOKS, is_accessible, tab_to
 from playground import Visitor
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Visit = Callable[..., AbstractAsyncContextManager[Visitor]]
-PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"color_scheme": "light", **PHONE},
-    "dark-phone": {"color_scheme": "dark", **PHONE},
-    "forced-colors": {"forced_colors": "active", "reduced_motion": "reduce"},
-}
-FINGER = 44  # pixels
-TOO_SMALL = f"""controls => controls
-  .map(control => [control.textContent || control.id, control.getBoundingClientRect()])
-  .filter(([, box]) => box.width > 0 && (box.width < {FINGER} || box.height < {FINGER}))
-  .map(([name, box]) => `${{name.trim()}}: ${{box.width}} x ${{box.height}}`)"""
-FOCUS = """() => {
-  const { activeElement: focused } = document;
-  const shown = focused.type === "radio" ? focused.nextElementSibling : focused;
-  return [focused.id || focused.value || focused.tagName, getComputedStyle(shown).outlineStyle];
-}"""
-
-
-async def violations(page: Page) -> list[str]:
-    """Return what axe finds wrong with the page as it is now."""
-    axe = (node_tools() / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    await page.evaluate(f"{axe}; undefined")
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{violation['id']}: {node['html']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("look", LOOKS)
 async def test_there_is_no_obstacle_in_any_state(visit: Visit, look: str) -> None:
     """Axe finds nothing, nothing is cut off, and fingers hit, from the first sight to refusals."""
     async with visit(**LOOKS[look]) as visitor:
-        await is_accessible(visitor)
+        await is_accessible(visitor.page)
         await visitor.introduce_oneself()
         await visitor.answer_in("Audio")
         await visitor.get_token()
-        await is_accessible(visitor)
+        await is_accessible(visitor.page)
         await visitor.connect()
         await visitor.say("hello")
         await visitor.button("Speak").click()
         await expect(visitor.button("Stop speaking")).to_be_visible()
         for entry in await visitor.events.get_by_role("group").all():
             await entry.click()
-        await is_accessible(visitor)
+        await is_accessible(visitor.page)
         await visitor.button("Disconnect").click()
         await visitor.button("Try this token again").click()
         await expect(visitor.region("Conversation")).to_contain_text("1011")
         await visitor.button("Get a token").click()
         await visitor.region("Token").get_by_text("Details").click()
-        await is_accessible(visitor)
+        await is_accessible(visitor.page)
         await visitor.page.get_by_label("The credential itself").fill("ключ")
         await visitor.page.get_by_label("The credential itself").blur()
         await expect(visitor.page.locator("main")).to_contain_text(
             "no text that a header can carry"
         )
-        await is_accessible(visitor)
+        await is_accessible(visitor.page)
 
 
 async def test_a_time_is_read_in_one_piece(visit: Visit) -> None:
@@ -87,17 +56,7 @@ async def test_a_time_is_read_in_one_piece(visit: Visit) -> None:
         })"""
         timers = visitor.page.get_by_role("timer")
         assert await timers.evaluate_all(lines) == [1, 1], await timers.evaluate_all(shown)
-        await is_accessible(visitor)
-
-
-async def is_accessible(visitor: Visitor) -> None:
-    """Assert it of the page as it is now."""
-    page = visitor.page
-    assert await violations(page) == []
-    wide, width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert wide <= width
-    controls = page.locator("button, input:not([type=radio]), .choices label, select, summary")
-    assert await controls.evaluate_all(TOO_SMALL) == []
+        await is_accessible(visitor.page)
 
 
 async def test_the_keyboard_is_enough(visit: Visit) -> None:
@@ -123,17 +82,6 @@ async def test_the_keyboard_is_enough(visit: Visit) -> None:
         await tab_to(page, "connect", by="Shift+Tab")
         await press("Enter")
         await expect(visitor.button("Try this token again")).to_be_focused()
-
-
-async def tab_to(page: Page, where: str, *, by: str = "Tab") -> None:
-    """Press a key until something has the focus, and see it at each step."""
-    for _ in range(40):
-        await page.keyboard.press(by)
-        name, outline = await page.evaluate(FOCUS)
-        assert outline == "solid", name
-        if name == where:
-            return
-    raise AssertionError(f"the keyboard does not lead to {where}")
 
 
 async def test_results_are_read_aloud_but_not_every_second(visit: Visit) -> None:
