@@ -269,7 +269,7 @@ async def test_secrets_are_nowhere(visit: Visit) -> None:
         await visitor.say("hello")
         for secret in (visitor.token, bearer):
             assert secret not in await visitor.page.content()
-            assert secret not in str(await visitor.stored())
+            assert secret not in str(await visitor.visit.stored())
         assert visitor.token not in str(await inputs(visitor))
         await expect(visitor.page.get_by_label("The credential itself")).to_have_value(bearer)
 

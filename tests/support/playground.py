@@ -6,9 +6,8 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from chromium import Complaints
+from clean_visit import clean_visit
 from client import TOKEN_PATH, new_user
 from playwright.async_api import expect
 from secrets_watch import WATCH
@@ -16,11 +15,11 @@ from secrets_watch import WATCH
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from chromium import Complaints
+    from clean_visit import CleanVisit
     from playwright.async_api import Browser, Locator, Page, Request
 
     from stack.layout import Layout
-
-expect.set_options(timeout=20_000)  # milliseconds: other tests run beside
 
 FAKE_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 _NOTE_WHAT_IS_PLAYED = """
@@ -31,25 +30,31 @@ AudioBufferSourceNode.prototype.start = function (...given) {
   return start.apply(this, given);
 };
 """
-_STORED = """async () => [
-  localStorage.length, sessionStorage.length, document.cookie,
-  history.state, location.href,
-  (await indexedDB.databases()).length, (await caches.keys()).length,
-]"""
 
 
 @dataclass
 class Visitor:
     """One who has the page open, and a credential to use there."""
 
-    page: Page
+    visit: CleanVisit
     stack: Layout
-    complaints: Complaints
     user: str = field(default_factory=new_user)
-    asked: list[Request] = field(default_factory=list)
-    reached: set[str] = field(default_factory=set)
-    """The origins that the page had requests and sockets to."""
     token: str = field(default="", repr=False)
+
+    @property
+    def page(self) -> Page:
+        """The page."""
+        return self.visit.page
+
+    @property
+    def complaints(self) -> Complaints:
+        """What its console has."""
+        return self.visit.complaints
+
+    @property
+    def asked(self) -> list[Request]:
+        """The requests that it made."""
+        return self.visit.asked
 
     @property
     def bearer(self) -> str:
@@ -117,39 +122,17 @@ class Visitor:
         await expect(self.said).to_have_count(turns + 2)
         await expect(self.said.last).to_contain_text(f"You said: {text}")
 
-    async def stored(self) -> list[Any]:
-        """Return what the browser keeps for the page."""
-        kept: list[Any] = await self.page.evaluate(_STORED)
-        return kept
-
 
 @asynccontextmanager
 async def visiting(browser: Browser, stack: Layout, **context: Any) -> AsyncIterator[Visitor]:
-    """Open the page, in a browser that knows nothing yet, and see in the end that all is clean.
-
-    Clean is: no complaint of the browser's, nothing stored, nobody else reached.
-    """
-    opened = await browser.new_context(
-        permissions=["clipboard-read", "clipboard-write", "microphone"], **context
-    )
-    try:
-        page = await opened.new_page()
-        await page.add_init_script(_NOTE_WHAT_IS_PLAYED)
-        visitor = Visitor(page, stack, await Complaints.of(page))
-        page.on("request", lambda request: visitor.asked.append(request))  # noqa: PLW0108 - no builtins
-        page.on("request", lambda request: visitor.reached.add(_origin(request.url)))
-        page.on("websocket", lambda socket: visitor.reached.add(_origin(socket.url)))
-        await page.goto(f"{stack.gateway_url}/")
+    """Open the page, in a browser that knows nothing yet, and see in the end that all is clean."""
+    async with clean_visit(
+        browser,
+        f"{stack.gateway_url}/",
+        stack.live_url,
+        scripts=(_NOTE_WHAT_IS_PLAYED,),
+        **context,
+    ) as visit:
+        visitor = Visitor(visit, stack)
         await expect(visitor.button("Connect")).to_have_attribute("aria-disabled", "true")
         yield visitor
-        assert visitor.complaints.errors == []
-        assert visitor.complaints.warnings == []
-        assert visitor.reached <= {stack.gateway_url, stack.live_url}
-        assert await visitor.stored() == [0, 0, "", None, f"{stack.gateway_url}/", 0, 0]
-    finally:
-        await opened.close()
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
