@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from serving.losses import Losses
 from serving.rotating import RotatingFile
+from serving.tracing import trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +97,9 @@ class DecisionLog:
         self._thread.start()
 
     def write(self, entry: Entry) -> None:
-        """Keep an entry; it must not be changed any more."""
+        """Keep an entry, and in which trace it was; it must not be changed any more."""
+        if trace := trace_id():
+            entry = {**entry, "trace_id": trace}
         try:
             self._queue.put_nowait(entry)
         except Full:

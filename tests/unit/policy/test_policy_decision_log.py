@@ -21,6 +21,7 @@ from policy.judge import Judge
 from policy.memory import MemoryStore
 from policy.service import PolicyService
 from policy.v1 import policy_pb2 as pb
+from serving import tracing
 from serving.process import StartError
 from serving.pseudonym import Pseudonyms
 from serving.rotating import RotatingFile
@@ -87,6 +88,17 @@ def test_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
             recorder.write(ENTRY | {"at": number})
     written = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert written == [ENTRY | {"at": number} for number in range(500)]
+
+
+def test_an_entry_names_its_trace(tmp_path: Path) -> None:
+    """What is written while a request is served has its trace id; what is not, has none."""
+    path = tmp_path / "decisions.jsonl"
+    parent = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
+    with decision_log(str(path)) as recorder:
+        recorder.write(ENTRY)
+        with tracing.server_span("rpc", parent):
+            recorder.write(ENTRY)
+    assert lines(path) == [ENTRY, {**ENTRY, "trace_id": "a" * 32}]
 
 
 def test_a_file_is_appended_to_and_is_nobody_elses(tmp_path: Path) -> None:

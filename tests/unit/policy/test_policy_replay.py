@@ -407,6 +407,20 @@ async def test_replicas_logs_are_one(logged: Any) -> None:
     assert changes(whole)
 
 
+async def test_traces_make_no_difference(logged: Any) -> None:
+    """An entry that names its trace is read as one of an older version, which does not."""
+
+    async def work(sidecar: Sidecar) -> None:
+        await sidecar.ask()
+        await sidecar.ask()
+
+    sidecar, _ = await logged(POLICY, work)
+    old = sidecar.path.read_text("utf-8").splitlines()
+    new = [line[:-1] + f',"trace_id":"{"a" * 32}"}}' for line in old]
+    assert all(json.loads(line)["trace_id"] for line in new)
+    assert list(read(new, "log")) == list(read(old, "log"))
+
+
 async def test_what_operators_did_is_done_again(logged: Any) -> None:
     """Blocks, their end by hand, and resets are part of the log."""
 
