@@ -94,7 +94,9 @@ def content(message: pb.Content) -> Content:
 
 def reserve_response(ruling: Ruling) -> pb.ReserveResponse:
     """Return a decision on the wire."""
-    answer = pb.ReserveResponse(decision_id=ruling.decision_id, degraded=ruling.degraded)
+    answer = pb.ReserveResponse(
+        decision_id=ruling.decision_id, degraded=ruling.degraded, tier=ruling.tier.name
+    )
     match ruling.outcome:
         case Reserved(lease_until):
             answer.reservation.lease_expire_time.CopyFrom(timestamp(lease_until))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from serving.clock import Clock
     from tokenservice.deadline import Deadline
     from tokenservice.grant import Grant, TokenRequest
-    from tokenservice.policy_port import Policy, Replay, Usage
+    from tokenservice.policy_port import Policy, Replay, Reservation, Usage
     from tokenservice.principal import Caller, Principal
     from tokenservice.seal import Sealer
     from tokenservice.token import EphemeralToken, Lifetime
@@ -49,6 +49,9 @@ class IssuedToken:
     lifetime: Lifetime
     usage: Usage
     decision_id: str
+    model: str = ""
+    tier: str = ""
+    """By which of policy's tiers."""
     repeated: bool = False
     """Whether an earlier request with the same id was charged for it, and this one was not."""
 
@@ -106,7 +109,7 @@ class Issuer:
         lifetime = grant.lifetime(self._clock())
         async with self._policy.reservation(attempt, deadline) as reservation:
             if reservation.replay is not None:
-                return self._again(reservation.replay, attempt, grant, reservation.decision_id)
+                return self._again(reservation.replay, attempt, grant, reservation)
             kept = min(_COMMIT_SECONDS, deadline.remaining / 3)
             token = await self._minter.mint(grant, lifetime, deadline.earlier(kept))
             minted = Minted(token, lifetime)
@@ -115,21 +118,36 @@ class Issuer:
                 self._sealer.seal(minted, *_holder(attempt)),
                 lifetime.session_start_until,
             )
-            return IssuedToken(token, lifetime, usage, reservation.decision_id)
+            return IssuedToken(
+                token,
+                lifetime,
+                usage,
+                reservation.decision_id,
+                model=grant.model.name,
+                tier=reservation.tier,
+            )
 
     def _again(
-        self, replay: Replay, attempt: Attempt, grant: Grant, decision_id: str
+        self, replay: Replay, attempt: Attempt, grant: Grant, reservation: Reservation
     ) -> IssuedToken:
         try:
             minted = self._sealer.open(replay.sealed_result, *_holder(attempt))
         except BrokenSeal as error:
             log.warning(
                 "repeat sealed under another key",
-                decision_id=decision_id,
+                decision_id=reservation.decision_id,
                 hint="TOKENSERVICE_SEAL_KEY must be set, and the same for all replicas",
             )
             raise _sealed_elsewhere(grant) from error
-        return IssuedToken(minted.token, minted.lifetime, replay.usage, decision_id, repeated=True)
+        return IssuedToken(
+            minted.token,
+            minted.lifetime,
+            replay.usage,
+            reservation.decision_id,
+            model=grant.model.name,
+            tier=reservation.tier,
+            repeated=True,
+        )
 
     def _done(self, task: asyncio.Task[IssuedToken]) -> None:
         self._at_work.discard(task)

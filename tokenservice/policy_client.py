@@ -115,7 +115,7 @@ class PolicyReservation:
 
     def __init__(self, client: PolicyClient, attempt: Attempt, deadline: Deadline) -> None:
         """Stand for what will be reserved for `attempt`."""
-        self.decision_id = ""
+        self.decision_id = self.tier = ""
         self.replay: Replay | None = None
         self._client = client
         self._attempt = attempt
@@ -128,7 +128,7 @@ class PolicyReservation:
         """Charge, or raise why not."""
         request = wire.reserve_request(self._attempt)
         answer = await self._client.call("Reserve", request, self._deadline.remaining)
-        self.decision_id = answer.decision_id
+        self.decision_id, self.tier = answer.decision_id, answer.tier
         _note(answer.decision_id, degraded=answer.degraded)
         match answer.WhichOneof("outcome"):
             case "reservation":

@@ -90,6 +90,8 @@ class Reservation(Protocol):
     """A charge that is given back unless it is committed."""
 
     decision_id: str
+    tier: str
+    """By which tier it was decided: one of policy's, whatever the principal's is called."""
     replay: Replay | None
     """Set where there is nothing to mint: deliver this again."""
 

@@ -61,20 +61,22 @@ class Content(_message.Message):
     def __init__(self, model: _Optional[str] = ..., system_instruction: _Optional[str] = ...) -> None: ...
 
 class ReserveResponse(_message.Message):
-    __slots__ = ("decision_id", "reservation", "refusal", "replay", "verdicts", "degraded")
+    __slots__ = ("decision_id", "reservation", "refusal", "replay", "verdicts", "degraded", "tier")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     REPLAY_FIELD_NUMBER: _ClassVar[int]
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     reservation: Reservation
     refusal: Refusal
     replay: Replay
     verdicts: _containers.RepeatedCompositeFieldContainer[RuleVerdict]
     degraded: bool
-    def __init__(self, decision_id: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., replay: _Optional[_Union[Replay, _Mapping]] = ..., verdicts: _Optional[_Iterable[_Union[RuleVerdict, _Mapping]]] = ..., degraded: _Optional[bool] = ...) -> None: ...
+    tier: str
+    def __init__(self, decision_id: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., replay: _Optional[_Union[Replay, _Mapping]] = ..., verdicts: _Optional[_Iterable[_Union[RuleVerdict, _Mapping]]] = ..., degraded: _Optional[bool] = ..., tier: _Optional[str] = ...) -> None: ...
 
 class RuleVerdict(_message.Message):
     __slots__ = ("rule", "mode", "verdict", "observed", "threshold", "headroom", "next_allowed_time")

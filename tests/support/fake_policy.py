@@ -57,7 +57,9 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
         self, request: pb.ReserveRequest, context: Context
     ) -> pb.ReserveResponse:
         """Decide."""
-        answer = pb.ReserveResponse(decision_id=self._decision_id(), degraded=self.degraded)
+        answer = pb.ReserveResponse(
+            decision_id=self._decision_id(), degraded=self.degraded, tier="default"
+        )
         key = request.key
         if self.refusal is not None:
             answer.refusal.CopyFrom(self.refusal)

@@ -10,6 +10,7 @@ import secrets
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from serving import metrics
 from serving.recent import RecentDurations
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ class Activity:
             self.replayed += 1
         else:
             self.issued += 1
+        counter = metrics.REPLAYED if issued.repeated else metrics.ISSUED
+        counter.add(model=issued.model, tier=issued.tier or None)
 
     def refuse(self, reason: str) -> None:
         """Count a request that got none: of reasons, there are few, as in the answers."""
+        metrics.REFUSED.add(reason=reason)
         if reason not in self.refused and len(self.refused) >= _MAX_REASONS:
             reason = _OTHER
         self.refused[reason] += 1

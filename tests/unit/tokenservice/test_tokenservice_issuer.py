@@ -112,7 +112,7 @@ class FakeReservation:
 
     def __init__(self, policy: FakePolicy, attempt: Attempt, replay: Replay | None) -> None:
         """Hold the charge of `attempt`."""
-        self.decision_id = "d"
+        self.decision_id, self.tier = "d", "default"
         self.replay = replay
         self.settled = False
         self._policy = policy
