@@ -214,7 +214,7 @@ async def test_nobody_waits_for_a_policy_that_hangs(tmp_path: Path) -> None:
     """A call that is not answered in its time is POLICY_UNAVAILABLE."""
     target = f"unix:{tmp_path}/p.sock"
     server = grpc.aio.server()
-    methods = {"ListBlocks": grpc.unary_unary_rpc_method_handler(hang)}
+    methods: dict[str, Any] = {"ListBlocks": grpc.unary_unary_rpc_method_handler(hang)}
     handler = grpc.method_handlers_generic_handler("policy.v1.OperatorService", methods)
     server.add_generic_rpc_handlers((handler,))
     server.add_insecure_port(target)
