@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -10,6 +11,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("GEMINI_API_KEY", "GEMINI_API_KEY_FILE"):  # some processes refuse it
         os.environ.pop(name, None)
     config.pluginmanager.import_plugin("secrets_plugin")
+    settings.register_profile("patient", settings(), deadline=None)  # a busy machine is no defect
+    settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
