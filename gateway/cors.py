@@ -29,7 +29,7 @@ _REQUEST_HEADER = re.compile(
 )
 _RESPONSE_HEADER = re.compile(
     r"allow|etag|grpc-(?:metadata|trailer)-.+|ratelimit|ratelimit-policy|retry-after"
-    r"|www-authenticate|x-request-id"
+    r"|traceresponse|www-authenticate|x-request-id|x-trace-id"
 )
 _DATE = "Date"  # uvicorn's, added after all others: by it a page knows how wrong its clock is
 

@@ -80,8 +80,9 @@ test("while a refusal's wait lasts it is repeated without a request, with what i
   const again = await failure(tokens.get({ duration: 15 }));
   assert.equal(gateway.requests.length, 2);
   assert.equal(again.retryAfter, 200);
-  const told = ({ name, message, status, code, limit, requestId, decisionId, details }) => {
-    return { name, message, status, code, limit, requestId, decisionId, details };
+  const told = ({ name, message, status, code, limit, ...more }) => {
+    const { requestId, traceId, decisionId, details } = more;
+    return { name, message, status, code, limit, requestId, traceId, decisionId, details };
   };
   assert.deepEqual(told(again), told(refused));
   assert.equal((await failure(tokens.prefetch())).retryAfter, 200);

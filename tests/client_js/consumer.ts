@@ -47,7 +47,7 @@ export async function talk(signal: AbortSignal): Promise<Session | undefined> {
   } catch (error) {
     if (error instanceof LiveTokenError) {
       const wait: number | undefined = error.retryAfter;
-      const told: (string | undefined)[] = [error.code, error.limit, error.requestId];
+      const told: (string | undefined)[] = [error.code, error.limit, error.requestId, error.traceId];
       return wait && told ? talk(signal) : undefined;
     }
     if (error instanceof LiveConnectError && error.code === 1011) return undefined;

@@ -63,6 +63,7 @@ export class FakeGateway {
         status: answer.status,
         headers: {
           "X-Request-Id": `request-${this.requests.length}`,
+          "X-Trace-Id": `trace-${this.requests.length}`,
           ...(this.showsDate ? { Date: date } : {}),
           ...answer.headers,
         },
@@ -133,7 +134,7 @@ function cooldown(seconds) {
     429,
     "RATE_LIMIT_EXCEEDED",
     `Rate limit exceeded: cooldown, try again in ${seconds} seconds`,
-    { retryAfter: seconds, requestId: "request-1", decisionId: "decision-2", details },
+    { retryAfter: seconds, requestId: "request-1", traceId: "trace-2", decisionId: "decision-2", details },
     { "Retry-After": String(seconds) },
   );
 }

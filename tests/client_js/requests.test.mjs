@@ -29,6 +29,7 @@ test("a token is asked for once, with the credential in a header and nowhere els
   assert.equal(token.opensForMs(), 120_000);
   assert.equal(token.decisionId, "decision-1");
   assert.equal(token.requestId, "request-1");
+  assert.equal(token.traceId, "trace-1");
   const [request, ...others] = gateway.requests;
   assert.deepEqual(others, []);
   assert.equal(request.url, "https://gateway.test/api/v1/live-token");
@@ -159,6 +160,7 @@ test("a refusal has all that the gateway said of it", async () => {
   assert.equal(error.retryAfter, 300);
   assert.equal(error.limit, "cooldown");
   assert.equal(error.requestId, "request-1");
+  assert.equal(error.traceId, "trace-2");
   assert.equal(error.decisionId, "decision-2");
   assert.equal(error.details.length, 1);
 });

@@ -82,5 +82,6 @@ function explained(error, traceId) {
     const message = "The credential is no text that a header can carry.";
     return new Refused({ message, code: "NOT_SENT" }, traceId);
   }
-  return refused(error, traceId, error.status ? error.message : "The gateway did not answer.");
+  const message = error.status ? error.message : "The gateway did not answer.";
+  return refused(error, error.traceId ?? traceId, message);
 }

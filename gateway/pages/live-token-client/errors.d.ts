@@ -30,6 +30,12 @@ export declare class LiveTokenError extends Error {
      */
     readonly requestId: string | undefined;
     /**
+     * Finds the request in traces, in every process's log and in the ledger: 32 hex digits.
+     *
+     * @readonly
+     */
+    readonly traceId: string | undefined;
+    /**
      * Finds the decision, for operators.
      *
      * @readonly
@@ -51,7 +57,8 @@ export declare class LiveTokenError extends Error {
      * @param {string} message
      * @param {{
      *   status?: number, code: string, retryAfter?: number | undefined,
-     *   requestId?: string | undefined, decisionId?: string | undefined,
+     *   requestId?: string | undefined, traceId?: string | undefined,
+     *   decisionId?: string | undefined,
      *   details?: Record<string, unknown>[], cause?: unknown,
      * }} what
      */
@@ -60,6 +67,7 @@ export declare class LiveTokenError extends Error {
         code: string;
         retryAfter?: number | undefined;
         requestId?: string | undefined;
+        traceId?: string | undefined;
         decisionId?: string | undefined;
         details?: Record<string, unknown>[];
         cause?: unknown;

@@ -31,6 +31,12 @@ export class LiveTokenError extends Error {
    */
   requestId;
   /**
+   * Finds the request in traces, in every process's log and in the ledger: 32 hex digits.
+   *
+   * @readonly
+   */
+  traceId;
+  /**
    * Finds the decision, for operators.
    *
    * @readonly
@@ -53,7 +59,8 @@ export class LiveTokenError extends Error {
    * @param {string} message
    * @param {{
    *   status?: number, code: string, retryAfter?: number | undefined,
-   *   requestId?: string | undefined, decisionId?: string | undefined,
+   *   requestId?: string | undefined, traceId?: string | undefined,
+   *   decisionId?: string | undefined,
    *   details?: Record<string, unknown>[], cause?: unknown,
    * }} what
    */
@@ -64,6 +71,7 @@ export class LiveTokenError extends Error {
     this.code = what.code;
     this.retryAfter = what.retryAfter;
     this.requestId = what.requestId;
+    this.traceId = what.traceId;
     this.decisionId = what.decisionId;
     this.details = what.details ?? [];
     this.limit = limitOf(this.details);
@@ -75,12 +83,13 @@ export class LiveTokenError extends Error {
    * @param {number} retryAfter seconds
    */
   again(retryAfter) {
-    const { message, status, code, requestId, decisionId, details } = this;
+    const { message, status, code, requestId, traceId, decisionId, details } = this;
     return new LiveTokenError(message, {
       status,
       code,
       retryAfter,
       requestId,
+      traceId,
       decisionId,
       details,
     });
@@ -130,6 +139,7 @@ export function refusalOf(status, body, headers) {
     code: ours ? String(said.code) : "UNREADABLE_ANSWER",
     retryAfter: seconds(said.retryAfter) ?? seconds(headers.get("Retry-After")),
     requestId: text(said.requestId) ?? headers.get("X-Request-Id") ?? undefined,
+    traceId: text(said.traceId) ?? headers.get("X-Trace-Id") ?? undefined,
     decisionId: text(said.decisionId),
     details: Array.isArray(said.details) ? said.details.filter(isObject) : [],
   });

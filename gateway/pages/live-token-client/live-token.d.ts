@@ -41,16 +41,19 @@ export declare class LiveToken {
     readonly decisionId: string | undefined;
     /** @readonly */
     readonly requestId: string | undefined;
+    /** @readonly */
+    readonly traceId: string | undefined;
     /**
      * @param {TokenAnswer} answer
      * @param {{ clock: Clock, skewMs?: number, release?: (token: LiveToken) => void,
-     *   requestId?: string | undefined }} context `skewMs`: by how much the server's clock is ahead
+     *   requestId?: string | undefined, traceId?: string | undefined }} context `skewMs`: by how much the server's clock is ahead
      */
-    constructor(answer: TokenAnswer, { clock, skewMs, release, requestId }: {
+    constructor(answer: TokenAnswer, { clock, skewMs, release, requestId, traceId }: {
         clock: Clock;
         skewMs?: number;
         release?: (token: LiveToken) => void;
         requestId?: string | undefined;
+        traceId?: string | undefined;
     });
     /** The secret, `auth_tokens/…`: give it to an SDK as its API key, and keep it nowhere. */
     get value(): string;

@@ -41,6 +41,8 @@ export class LiveToken {
   decisionId;
   /** @readonly */
   requestId;
+  /** @readonly */
+  traceId;
   /** @type {string} */
   #value;
   #used = false;
@@ -52,9 +54,9 @@ export class LiveToken {
   /**
    * @param {TokenAnswer} answer
    * @param {{ clock: Clock, skewMs?: number, release?: (token: LiveToken) => void,
-   *   requestId?: string | undefined }} context `skewMs`: by how much the server's clock is ahead
+   *   requestId?: string | undefined, traceId?: string | undefined }} context `skewMs`: by how much the server's clock is ahead
    */
-  constructor(answer, { clock, skewMs = 0, release = () => {}, requestId }) {
+  constructor(answer, { clock, skewMs = 0, release = () => {}, requestId, traceId }) {
     this.#value = answer.token;
     this.#now = () => clock.now() + skewMs;
     this.#release = release;
@@ -65,6 +67,7 @@ export class LiveToken {
     this.apiVersion = answer.apiVersion ?? "v1beta";
     this.decisionId = answer.decisionId;
     this.requestId = requestId;
+    this.traceId = traceId;
   }
 
   /** The secret, `auth_tokens/…`: give it to an SDK as its API key, and keep it nowhere. */

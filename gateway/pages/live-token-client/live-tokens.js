@@ -147,12 +147,13 @@ export class LiveTokens {
         idempotencyKey,
         signal,
       });
-      const { body, skewMs, requestId } = answer;
+      const { body, skewMs, requestId, traceId } = answer;
       if (!isToken(body)) {
-        const what = { status: 200, code: "UNREADABLE_ANSWER", requestId };
+        const what = { status: 200, code: "UNREADABLE_ANSWER", requestId, traceId };
         throw new LiveTokenError("the answer has no token", what);
       }
-      return new LiveToken(body, { clock: this.#clock, skewMs, requestId, ...options });
+      const context = { clock: this.#clock, skewMs, requestId, traceId, ...options };
+      return new LiveToken(body, context);
     } catch (error) {
       // A conflict is about one key, and the next request has another.
       if (error instanceof LiveTokenError && error.retryAfter && error.status !== 409) {

@@ -10,6 +10,7 @@ export type Wanted = {
 export type Answer = {
     body: Record<string, unknown>;
     requestId: string | undefined;
+    traceId: string | undefined;
     skewMs: number;
 };
 export declare class Requests {

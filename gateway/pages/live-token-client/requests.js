@@ -9,7 +9,7 @@ import { LiveTokenError, refusalOf } from "./errors.js";
  * @typedef {{ method: "GET" | "POST", path: string, body?: string,
  *   idempotencyKey?: string, signal?: AbortSignal | undefined }} Wanted
  * @typedef {{ body: Record<string, unknown>, requestId: string | undefined,
- *   skewMs: number }} Answer `skewMs`: by how much the server's clock is ahead
+ *   traceId: string | undefined, skewMs: number }} Answer `skewMs`: by how much the server's clock is ahead
  */
 
 const FIRST_WAIT_MS = 250;
@@ -120,6 +120,7 @@ export class Requests {
     return {
       body: content,
       requestId: response.headers.get("X-Request-Id") ?? undefined,
+      traceId: response.headers.get("X-Trace-Id") ?? undefined,
       skewMs: Number.isNaN(served) ? 0 : served - sentAt,
     };
   }

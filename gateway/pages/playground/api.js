@@ -24,7 +24,7 @@ export class Api {
   async mint(fields) {
     const { answer: token, traceId } = await this.#call((tokens) => tokens.requestToken(fields));
     const { requestId, decisionId } = token;
-    return { token, trail: { requestId, decisionId, traceId } };
+    return { token, trail: { requestId, decisionId, traceId: token.traceId ?? traceId } };
   }
 
   /**
