@@ -58,6 +58,8 @@ def test_what_is_set_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     "name, value",
     [
         ("LIVE_API_JWT_SECRET", "31 bytes are too few for HS256."),
+        ("TOKENSERVICE_POLICY_OPERATOR_KEY", "31-characters-are-too-few-a-key"),
+        ("TOKENSERVICE_POLICY_OPERATOR_KEY", "a key with spaces that is as long as it must be"),
         ("GEMINI_API_KEY", ""),
         ("GEMINI_API_VERSION", "v2"),
         ("GOOGLE_GEMINI_BASE_URL", "example.com"),
