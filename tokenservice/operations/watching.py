@@ -98,10 +98,11 @@ class Watching:
         self._watchers += 1
         try:
             ends = asyncio.get_running_loop().time() + self._lasting
-            seen = _Seen(self._activity, self._clock())
-            yield self._moment(seen)
+            now = self._clock()
+            seen = _Seen(self._activity, now)
+            yield self._moment(seen, now)
             while asyncio.get_running_loop().time() < ends and not await self._stopping():
-                yield self._moment(seen)
+                yield self._moment(seen, self._clock())
         finally:
             self._watchers -= 1
 
@@ -114,8 +115,8 @@ class Watching:
             return False
         return True
 
-    def _moment(self, seen: _Seen) -> Moment:
-        activity, now = self._activity, self._clock()
+    def _moment(self, seen: _Seen, now: int) -> Moment:
+        activity = self._activity
         period_ms, issued, replayed, refused = seen.advance(now)
         return Moment(
             at=now,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,6 +83,16 @@ async def test_who_comes_late_is_told_nothing_of_before(
     assert (first.issued, first.replayed, dict(first.refused)) == (0, 0, {})
     assert (first.active, first.capacity) == (3, 7)
     assert first.dependencies == {"gemini": "SERVING"}
+
+
+async def test_the_first_period_is_nothing_however_long_the_clock_is_asked(
+    activity: Activity, stop: asyncio.Event
+) -> None:
+    """A clock that goes on between two looks at it makes no period of nothing."""
+    ticking = itertools.count(NOW)
+    watching = Watching(activity, Load(), dict, lambda: next(ticking), stop)
+    async with aclosing(watching.moments()) as moments:
+        assert (await following(moments)).period_ms == 0
 
 
 async def test_who_is_slow_is_told_all_of_it_at_once(
