@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
+from urllib.parse import quote
 
 from google.protobuf.message import Message
 from starlette.datastructures import Headers
@@ -23,6 +24,8 @@ from gateway.transcoding.rendering import render
 from gateway.transcoding.router import Match, Router
 from gateway.transcoding.rules import Binding
 from gateway.transcoding.strict_json import Json
+
+_PATH_CHARACTERS = "/:@!$&'()*+,;=~"  # those that RFC 3986, 3.3, needs no escapes for
 
 DEFAULT_PAUSE = 15.0
 """Seconds without a message after which a stream says that it lives."""
@@ -182,6 +185,12 @@ class Transcoder:
 
 
 def raw_path(scope: Scope) -> str:
-    """Return the path of an ASGI request as it was sent, percent-encoded."""
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    return raw.decode("latin-1")
+    """Return the path of an ASGI request as it was sent, percent-encoded.
+
+    That is without the prefix under which this application is mounted in another. Of a
+    server that does not tell it, the path is encoded anew.
+    """
+    sent: bytes = scope.get("raw_path") or quote(scope["path"], safe=_PATH_CHARACTERS).encode()
+    raw = sent.decode("latin-1")
+    mounted = quote(scope.get("root_path", ""), safe=_PATH_CHARACTERS)
+    return raw.removeprefix(mounted) if raw.startswith(f"{mounted}/") else raw

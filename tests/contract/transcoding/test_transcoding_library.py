@@ -10,6 +10,8 @@ import pytest
 from feed_api import FakeFeed, ask, exchange
 from google.protobuf import any_pb2, descriptor_pb2
 from google.rpc import status_pb2
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from gateway import transcoding
 from gateway.transcoding.answering import StreamBrokenError
@@ -39,6 +41,32 @@ async def test_a_whole_message_can_be_raw(app: ASGIApp) -> None:
     assert (answer.headers["content-type"], answer.body) == ("a/b", b"\xff")
     answer = await ask(app, "POST", "/v1/echo")
     assert (answer.headers["content-type"], answer.body) == ("application/octet-stream", b"")
+
+
+async def test_it_can_be_mounted_in_another_application(app: ASGIApp, feed: FakeFeed) -> None:
+    """Rules are of the path below the prefix; what stands in it twice is not taken away twice."""
+    outer = Starlette(routes=[Mount("/api v1", app)])
+    for path, name in (
+        ("/api%20v1/v1/files/a%2Fb", "a/b"),
+        ("/api%20v1/v1/files/api%20v1", "api v1"),
+    ):
+        answer = await ask(outer, "GET", path)
+        assert answer.status == 200
+        assert feed.requests.pop().name == name
+    assert (await ask(outer, "GET", "/api%20v1/v2/files/a")).status == 404
+    assert (await ask(outer, "GET", "/v1/files/a")).status == 404
+
+
+async def test_a_server_need_not_tell_the_path_as_it_was_sent(app: ASGIApp, feed: FakeFeed) -> None:
+    """ASGI leaves it to the server; what a decoded path means is all there is then."""
+
+    async def without(scope: Any, receive: Any, send: Any) -> None:
+        del scope["raw_path"]
+        scope["path"] = "/v1/files/50% é:x"
+        await app(scope, receive, send)
+
+    assert (await ask(without, "GET", "/")).status == 200
+    assert feed.requests.pop().name == "50% é:x"
 
 
 @pytest.mark.parametrize("path", ["/v1/files/a", "/v1/parts/a"])
