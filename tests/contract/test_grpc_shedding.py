@@ -18,13 +18,13 @@ from serving.channel import open_channel
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
 from serving.server import grpc_server
-from serving.shedding import Shedding
+from serving.shedding import MAX_STREAMS, Shedding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-WORK, STATUS = "/test.Service/Work", "/test.Service/Status"
+WORK, STATUS, FOLLOW = "/test.Service/Work", "/test.Service/Status", "/test.Service/Follow"
 
 
 class Service:
@@ -60,6 +60,11 @@ class Service:
         """Answer at once."""
         return request
 
+    async def follow(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """Answer at once, and once more at the end of the work."""
+        yield request
+        yield await self.work(request, context)
+
     async def busy(self, count: int) -> None:
         """Wait until so many calls are at work."""
         async with self.begun:
@@ -76,6 +81,7 @@ async def serving(service: Service, address: str, most: int) -> AsyncIterator[gr
     handlers = {
         "Work": grpc.unary_unary_rpc_method_handler(service.work, **kinds),
         "Status": grpc.unary_unary_rpc_method_handler(service.status, **kinds),
+        "Follow": grpc.unary_stream_rpc_method_handler(service.follow, **kinds),
     }
     generic = grpc.method_handlers_generic_handler("test.Service", handlers)
     async with (
@@ -96,6 +102,15 @@ def call(channel: grpc.aio.Channel, method: str = WORK) -> Any:
     """Call a method."""
     return channel.unary_unary(
         method,
+        request_serializer=empty_pb2.Empty.SerializeToString,
+        response_deserializer=empty_pb2.Empty.FromString,
+    )(empty_pb2.Empty())
+
+
+def follow(channel: grpc.aio.Channel) -> Any:
+    """Open a stream."""
+    return channel.unary_stream(
+        FOLLOW,
         request_serializer=empty_pb2.Empty.SerializeToString,
         response_deserializer=empty_pb2.Empty.FromString,
     )(empty_pb2.Empty())
@@ -149,6 +164,28 @@ async def test_whoever_ends_makes_room(tmp_path: Path, failure: Exception | None
         await asyncio.gather(waiting, return_exceptions=True)
         service.failure = None
         await call(channel)
+
+
+async def test_streams_take_no_place_of_a_call(tmp_path: Path) -> None:
+    """As many streams as may be leave calls their places, and calls leave them theirs."""
+    service = Service()
+    async with serving(service, f"unix:{tmp_path}/s", 1) as channel:
+        streams = [follow(channel) for _ in range(MAX_STREAMS)]
+        for stream in streams:
+            await stream.read()
+        await service.busy(MAX_STREAMS)
+        await check_shed(follow(channel).read())
+        calling = asyncio.ensure_future(call(channel))
+        await service.busy(MAX_STREAMS + 1)
+        await check_shed(call(channel))
+        streams[0].cancel()
+        await service.busy(MAX_STREAMS)
+        assert await follow(channel).read() == empty_pb2.Empty()
+        service.held.set()
+        await calling
+        for stream in streams[1:]:
+            assert await stream.read() == empty_pb2.Empty()
+            assert await stream.read() is grpc.aio.EOF
 
 
 async def test_old_connections_end_without_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
