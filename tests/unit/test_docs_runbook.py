@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from observability import DASHBOARDS, ROOT, RULE_TESTS, alerts, loaded, series
+from observability import DASHBOARDS, ROOT, RULE_TESTS, alerts, dashboard, loaded, series
 from promql_names import names_in
 
 KNOWN = series()
@@ -88,3 +88,47 @@ def test_documents_name_series_and_labels_that_there_are(name: str) -> None:
     words = set(re.findall(rf"(?<![\w./-]){begins}[a-z0-9_:]+", code))
     labels = {label for all_of_one in KNOWN.values() for label in all_of_one}
     assert {word for word in words if word not in KNOWN and word not in labels} == set()
+
+
+def test_panels_that_it_sends_to_are_there() -> None:
+    """`*Dashboard → Panel, another*` is a title of a dashboard, and titles of its panels."""
+    titles = {
+        board["title"].removeprefix("Live tokens: ").capitalize(): sorted(
+            (panel["title"] for panel in board["panels"]), key=len, reverse=True
+        )
+        for board in map(dashboard, DASHBOARDS)
+    }
+    sent = re.findall(r"\*(\w+)\s+→\s+([^*]+)\*", RUNBOOK)
+    assert len(sent) > 20
+    for board, panels in sent:
+        if board == "Status":  # Prometheus' own page
+            continue
+        left = re.sub(r"\s+", " ", panels)
+        for title in titles[board]:
+            left = left.replace(title, "")
+        assert set(left) <= set(", "), (board, panels)
+
+
+def test_lines_that_it_looks_for_are_logged() -> None:
+    """The events of log lines stand in the code, and so do the words of reasons."""
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for room in ("serving", "policy", "tokenservice", "gateway")
+        for path in (ROOT / room).rglob("*.py")
+    )
+    events = set(re.findall(r'\.event\s+==\s+"([^"]+)"', RUNBOOK))
+    reasons = set(re.findall(r'\.reason == "(\w+)"|^\| `([A-Z_]+)`', RUNBOOK, flags=re.MULTILINE))
+    assert len(events) > 8
+    assert {word for word in events if f'"{word}"' not in code} == set()
+    assert {word for pair in reasons for word in pair if word and f'"{word}"' not in code} == set()
+
+
+def test_settings_that_it_names_are_settings() -> None:
+    """Variables of ours and of OpenTelemetry stand in docs/settings.md."""
+    known = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    begins = "POLICY|TOKENSERVICE|GATEWAY|GEMINI|LIVE_API|OTEL|TRACE"
+    for name in ("docs/runbook.md", "docs/metrics.md", "deploy/observability/README.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        variables = set(re.findall(rf"(?<![\w$])((?:{begins})_[A-Z_]+[A-Z])\b", text))
+        unknown = {word for word in variables if f"`{word}`" not in known}
+        assert unknown <= {"POLICY_UNAVAILABLE", "TRACES_ENDPOINT"}, name
