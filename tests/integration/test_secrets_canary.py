@@ -49,6 +49,7 @@ OF_TOKENSERVICE = {
     "GEMINI_API_KEY",
     "LIVE_API_JWT_SECRET",
     "TOKENSERVICE_HASH_KEY",
+    "TOKENSERVICE_POLICY_OPERATOR_KEY",
     "TOKENSERVICE_SEAL_KEY",
     "TOKENSERVICE_STORE_URL",
 }
@@ -175,6 +176,25 @@ async def go_wrong(client: Caller, canaries: Canaries) -> None:
     keep(canaries, await client.call("GET", f"{TOKEN_PATH}/{canaries.new('path')}"))
 
 
+async def as_operator(client: Caller, canaries: Canaries) -> None:
+    """Look at all that operators see of those who were refused, and of one who is blocked."""
+    for _ in range(5):
+        guess = {"Authorization": f"Bearer {canaries.new('one more guess')}"}
+        keep(canaries, await client.call("GET", f"{TOKEN_PATH}/usage", headers=guess))
+    operator = {"Authorization": client.bearer(canaries.new("operator"), roles=["operator"])}
+    for path in ("refused", "blocks"):
+        answer = await client.call("GET", f"/api/v1/operations/{path}", headers=operator)
+        assert answer.status == 200, answer.body
+        keep(canaries, answer)
+    assert answer.body["blocks"]
+    for block in answer.body["blocks"]:
+        body = {"offender": block["offender"], "reason": "a test"}
+        path = "/api/v1/operations/blocks:lift"
+        answer = await client.call("POST", path, headers=operator, json=body)
+        assert answer.body["lifted"] is True
+        keep(canaries, answer)
+
+
 async def upstream_talks(client: Caller, canaries: Canaries, key: str) -> None:
     """Let Gemini say our key, and a token, in what it refuses with."""
     token = f"auth_tokens/{canaries.new('upstream token')}"
@@ -254,6 +274,7 @@ async def test_no_canary_is_seen_through_any_door(
             await with_api_key(client, canaries, variables)
             await upstream_talks(client, canaries, key)
             await go_wrong(client, canaries)
+            await as_operator(client, canaries)
             each_has_its_own_secrets(stack, canaries)
             await until(lambda: _enough(receiver.spans), BACK, "spans arrive")
         await store.ask("SAVE")
