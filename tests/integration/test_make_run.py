@@ -75,6 +75,35 @@ async def test_the_printed_curl_line_issues_a_token(make_layout: Callable[..., L
         assert secret not in logged
 
 
+async def test_the_printed_operator_watches_and_sees_blocks(
+    make_layout: Callable[..., Layout],
+) -> None:
+    """The operator's token that `make run` prints opens operators' routes; the user's does not.
+
+    Whoever watches does not keep the stack from ending.
+    """
+    layout = make_layout()
+    async with program(layout) as (process, read_until):
+        printed = await read_until(READY)
+        user, operator = (
+            {"Authorization": f"Bearer {token}"}
+            for token in dict.fromkeys(re.findall(r"^ +(eyJ\S+)$", printed, re.MULTILINE))
+        )
+        assert f"  {layout.gateway_url}/ops\n" in printed
+        url = f"{layout.gateway_url}/api/v1/operations"
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{url}/blocks", headers=operator) as answer:
+                assert (await answer.json())["blocks"] == []
+            async with session.get(f"{url}/blocks", headers=user) as answer:
+                assert answer.status == 403
+            async with session.get(f"{url}:watch", headers=operator) as answer:
+                assert json.loads(await answer.content.readline())["result"]["instance"]
+                process.send_signal(signal.SIGINT)
+                assert "Stopped." in await read_until("Stopped.")
+                assert await process.wait() == 0
+                await answer.content.read()  # which would fail if it had been cut off
+
+
 async def test_ctrl_c_in_a_terminal_is_a_clean_end(make_layout: Callable[..., Layout]) -> None:
     """In a terminal, Ctrl-C reaches the stack alone: whoever started it sees exit 0."""
     job = f"{shlex.quote(sys.executable)} -m stack; echo code=$?"
