@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
 from chromium import chromium
 from layouts import laid_out
+from ops_page import Operator, operating
+from ops_service import FakeOperations, watched
 from playground import FAKE_MICROPHONE, Visitor, visiting
 from playwright.async_api import Browser
 from servers_process import free_port
+from servers_proxy import Proxy, hole
 
 from stack.supervisor import Stack, running
 
@@ -19,6 +23,13 @@ class Visit(Protocol):
     """Opens the page for a visitor, with a browser context as it is wanted."""
 
     def __call__(self, **context: Any) -> AbstractAsyncContextManager[Visitor]:
+        """Open it."""
+
+
+class Operate(Protocol):
+    """Opens the operations page, with a browser context as it is wanted."""
+
+    def __call__(self, **context: Any) -> AbstractAsyncContextManager[Operator]:
         """Open it."""
 
 
@@ -42,3 +53,22 @@ async def stack(browser: Browser) -> AsyncIterator[Stack]:  # noqa: ARG001 - non
 def visit(browser: Browser, stack: Stack) -> Visit:
     """Return what opens the page."""
     return lambda **context: visiting(browser, stack.layout, **context)
+
+
+@pytest.fixture
+def service() -> FakeOperations:
+    """Return a service that operators watch."""
+    return FakeOperations()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def way(service: FakeOperations, tmp_path: Path) -> AsyncIterator[Proxy]:
+    """Serve it through a gateway, and return the way to that, which can be cut."""
+    async with watched(service, tmp_path) as port, hole(("127.0.0.1", port)) as way:
+        yield way
+
+
+@pytest.fixture
+def operate(browser: Browser, way: Proxy) -> Operate:
+    """Return what opens the operations page."""
+    return lambda **context: operating(browser, f"http://127.0.0.1:{way.port}", **context)

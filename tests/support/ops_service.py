@@ -217,10 +217,12 @@ def _took(seconds: float) -> Duration:
 
 
 @asynccontextmanager
-async def watched(service: FakeOperations, directory: Path) -> AsyncIterator[int]:
-    """Serve it through a gateway of its own; yield the gateway's port."""
+async def watched(
+    service: FakeOperations, directory: Path, *, ops: bool = True
+) -> AsyncIterator[int]:
+    """Serve it through a gateway of its own, unless that is off; yield the gateway's port."""
     target = f"unix:{directory / 'o.sock'}"
-    settings = GatewaySettings(port=0, tokenservice_target=target, drain_seconds=1, ops=True)
+    settings = GatewaySettings(port=0, tokenservice_target=target, drain_seconds=1, ops=ops)
     listener = http_server.listen(settings.host, settings.port)
     stop = asyncio.Event()
 

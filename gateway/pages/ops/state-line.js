@@ -6,8 +6,6 @@ import { announce, find } from "../common/elements.js";
 
 /** @import {State} from "./types.js" */
 
-const QUIET_MS = 2_000; // the service comes again so soon that nobody need hear of it
-
 /** The line, and the buttons beside it. */
 export class StateLine {
   #line = find("state", HTMLElement);
@@ -36,19 +34,15 @@ export class StateLine {
       case "stopped":
         return this.#write(`Stopped: ${state.why}`, `Stopped: ${state.why}`);
       case "waiting":
-        return this.#wait(state.why, state.until);
+        return this.#wait(state);
     }
   }
 
-  /**
-   * @param {string} why
-   * @param {number} until by this machine's clock
-   */
-  #wait(why, until) {
-    const soon = until - Date.now() < QUIET_MS && this.#said === "Live.";
+  /** @param {Extract<State, { kind: "waiting" }>} state */
+  #wait({ why, until, planned }) {
     const sentence = `Reconnecting: ${why}`;
-    this.#write(sentence, soon ? this.#said : sentence);
-    if (soon) return;
+    this.#write(sentence, planned ? this.#said : sentence); // of what is planned, nobody need hear
+    if (planned) return;
     this.#stopCountDown = countDown(until + now() - Date.now(), (left) => {
       this.#line.textContent = `Reconnecting in ${asClock(left)}: ${why}`;
     });

@@ -61,5 +61,5 @@ export interface Sample {
 /** How it stands with the stream. */
 export type State =
   | { kind: "idle" | "connecting" | "live" }
-  | { kind: "waiting"; why: string; until: number }
+  | { kind: "waiting"; why: string; until: number; planned: boolean }
   | { kind: "stopped"; why: string };

@@ -92,9 +92,10 @@ export class Watching {
         return;
       }
       failures = Date.now() - began >= STEADY_MS ? 0 : failures + 1;
-      const wait = refused || failures ? waitAfter(failures, refused?.retryAfter) : SOON_MS;
+      const planned = !refused && failures === 0;
+      const wait = planned ? SOON_MS : waitAfter(failures, refused?.retryAfter);
       const why = refused?.message ?? "The service asked to come again.";
-      this.#then.state({ kind: "waiting", why, until: Date.now() + wait }, refused);
+      this.#then.state({ kind: "waiting", why, until: Date.now() + wait, planned }, refused);
       await this.#sleep(wait, signal);
     }
   }
