@@ -70,9 +70,10 @@ class RecentDurations:
     def _move(self) -> int:
         """Forget what is too old; return the place of the slice that is now."""
         now = self._clock() // _SLICE_MS
-        for at in range(max(self._at + 1, now - _SLICES + 1), now + 1):
-            self._slices[at % _SLICES] = [0] * _BUCKETS
-        self._at = max(self._at, now)
+        if now > self._at:
+            for at in range(max(self._at + 1, now - _SLICES + 1), now + 1):
+                self._slices[at % _SLICES] = [0] * _BUCKETS
+            self._at = now
         return self._at % _SLICES
 
 
