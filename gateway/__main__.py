@@ -7,7 +7,7 @@ import structlog
 from gateway import http_server
 from gateway.app import make_app
 from gateway.settings import GatewaySettings
-from serving import process
+from serving import measuring, process
 from serving.certificates import open_certificates
 from serving.channel import open_channel
 
@@ -29,7 +29,8 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             https=https is not None,
         )
         app = make_app(settings, channel, stop=stop)
-        await http_server.serve(app, listener, settings, stop, https=https)
+        with measuring.capacity(settings.max_concurrent_requests):
+            await http_server.serve(app, listener, settings, stop, https=https)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from google.rpc import status_pb2
 from gateway.transcoding.calling import Caller, CallOptions, Reply, ReplyStream
 from gateway.transcoding.errors import CallFailedError
 from gateway.transcoding.rules import Binding
-from serving import rendering
+from serving import metrics, rendering
 from serving.shedding import Overloaded
 
 
@@ -47,11 +47,14 @@ class SheddingCaller:
             yield
             return
         if self._free <= 0:
+            metrics.SHED.add()
             raise overloaded()
         self._free -= 1
+        metrics.RPC_ACTIVE.add(1)
         try:
             yield
         finally:
+            metrics.RPC_ACTIVE.add(-1)
             self._free += 1
 
 

@@ -29,6 +29,7 @@ from policy.service import PolicyService
 from policy.settings import MIN_KEY_BYTES, PolicySettings
 from policy.v1 import policy_pb2_grpc
 from policy.watch import STORE, report_store, watch_store
+from serving import measuring
 from serving.callers import CallersInterceptor
 from serving.certificates import open_certificates
 from serving.clock import steady_clock
@@ -100,6 +101,7 @@ async def serve(settings: PolicySettings, stop: asyncio.Event) -> None:
             policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server)
             operator_key.add_to_server(operators, server, key=key)
 
+        stack.enter_context(measuring.capacity(settings.max_concurrent_requests))
         await report_store(store, health)
         await stack.enter_async_context(
             grpc_server(

@@ -92,7 +92,7 @@ class DecisionLog:
         """Write to `sink`, which is closed in the end; let `capacity` entries wait for it."""
         self._sink = sink
         self._queue: Queue[Entry | None] = Queue(capacity)
-        self._losses = Losses("decision log", "entries", clock)
+        self._losses = Losses("decision log", "entries", metric="decisions", clock=clock)
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._thread.start()
 

@@ -52,6 +52,12 @@ class HealthBoard:
             if state != SERVING and name not in self._noted
         }
 
+    def up(self) -> list[tuple[float, Mapping[str, str]]]:
+        """Return which dependencies serve, those that are only noted too: 1 or 0 each."""
+        return [
+            (int(state == SERVING), {"dependency": name}) for name, state in self.states.items()
+        ]
+
     async def open(self) -> None:
         """Publish the first state; to be called before the server starts."""
         await self._publish()

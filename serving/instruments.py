@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from opentelemetry.context import Context
 
@@ -212,6 +213,17 @@ class Observed(Instrument):
         """
         self._readers.append(read)
         return lambda: self._readers.remove(read)
+
+    @contextmanager
+    def reading(
+        self, read: Callable[[], Iterable[tuple[float, Mapping[str, str | None]]]]
+    ) -> Iterator[None]:
+        """Read values from `read` for the length of the block. See read_from."""
+        end = self.read_from(read)
+        try:
+            yield
+        finally:
+            end()
 
     def _read(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
         for read in tuple(self._readers):

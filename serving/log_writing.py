@@ -13,6 +13,8 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TextIO
 
+from serving import metrics
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -88,6 +90,7 @@ class LineWriter(logging.Handler):
             self._lose(len(lines))
 
     def _lose(self, count: int) -> None:
+        metrics.RECORDS_DROPPED.add(count, log="lines")
         with self._lock_of_lost:
             self._lost += count
 

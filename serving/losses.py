@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from serving import metrics
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,8 +21,11 @@ _SAY_SECONDS = 60.0
 class Losses:
     """Speaks of losses at most once a minute, and when they are over. For any thread."""
 
-    def __init__(self, loser: str, lost: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """Say that `loser` drops `lost`; `clock` counts seconds."""
+    def __init__(
+        self, loser: str, lost: str, *, metric: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Say that `loser` drops `lost`, and count them as `metric`; `clock` counts seconds."""
+        self._metric = metric
         self._drops, self._keeps = f"{loser} drops {lost}", f"{loser} keeps {lost} again"
         self._ends = f"{loser} ends"
         self._clock = clock
@@ -31,6 +36,7 @@ class Losses:
 
     def add(self, cause: str, count: int = 1) -> None:
         """Count what was dropped, and say so if it is time."""
+        metrics.RECORDS_DROPPED.add(count, log=self._metric)
         with self._lock:
             self._count += count
             dropped, due = self._count, self._due()

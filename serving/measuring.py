@@ -13,6 +13,7 @@ from serving.version import own_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
 
     Readings = Iterable[tuple[float, Mapping[str, str | None]]]
 
@@ -26,6 +27,11 @@ def process() -> None:
     metrics.CPU_TIME.read_from(_cpu)
     if _STATM.exists():
         metrics.MEMORY.read_from(_memory)
+
+
+def capacity(calls: int) -> AbstractContextManager[None]:
+    """Have it told, for the length of the block, how many RPCs may be at work."""
+    return metrics.RPC_CAPACITY.reading(lambda: [(calls, {})])
 
 
 async def watch_loop() -> None:

@@ -173,14 +173,14 @@ DEPENDENCY_UP = Observed(
 JWKS_AGE = Observed(
     "live_token.identity.jwks.age",
     "s",
-    "Seconds since the signing keys of an issuer were last fetched.",
+    "Seconds since the signing keys of an issuer were last fetched, or, before, are awaited.",
     issuer=label("live_token.issuer", "name of a configured issuer"),
 )
 RECORDS_DROPPED = Counter(
     "live_token.records.dropped",
     "{record}",
-    "Records that could not be kept.",
-    log=label("live_token.log", "which records", "ledger", "decisions"),
+    "Records that could not be kept: rows of the ledger, entries of the decision log, log lines.",
+    log=label("live_token.log", "which records", "ledger", "decisions", "lines"),
 )
 
 SPANS_UNKEPT = Counter(

@@ -12,6 +12,7 @@ import structlog
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from serving import metrics
 from serving.process import StartError
 from serving.unserved import ReadableRequests, UnknownMethods
 
@@ -84,7 +85,8 @@ async def grpc_server(
     await server.start()
     log.info("listening", addresses=list(addresses), tls=credentials is not None)
     try:
-        yield server
+        with metrics.DEPENDENCY_UP.reading(health.up):
+            yield server
     finally:
         await health.drain()
         await server.stop(grace)

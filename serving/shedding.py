@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from serving import errors
+from serving import errors, metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -46,6 +46,7 @@ class Places:
     def one(self) -> Iterator[None]:
         """Hold a place for the block. Raises Overloaded where there is none."""
         if self.taken >= self.capacity:
+            metrics.SHED.add()
             raise Overloaded
         self.taken += 1
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from google.genai import errors as genai_errors
 
+from serving import measuring
 from serving.certificates import open_certificates
 from serving.channel import open_channel
 from serving.clock import steady_clock
@@ -111,6 +112,7 @@ async def serve(settings: TokenServiceSettings, stop: asyncio.Event) -> None:
             clock=clock,
         )
         shedding = Shedding(settings.max_concurrent_requests, exempt=_UNTRACED)
+        stack.enter_context(measuring.capacity(settings.max_concurrent_requests))
         operations = OperationsService(
             calls=calls,
             admission=admission,

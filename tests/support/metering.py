@@ -76,10 +76,11 @@ class Measured:
         )
         return after - before
 
-    def now(self, instrument: Instrument, **labels: str | None) -> float:
-        """Return the value of the one series with these labels."""
-        (value,) = _found(instrument, labels).values()
-        return value
+    def now(self, instrument: Instrument, **labels: str | None) -> float | None:
+        """Return the value of the one series with these labels; None: there is none."""
+        values = list(_found(instrument, labels).values())
+        assert len(values) <= 1, values
+        return values[0] if values else None
 
 
 @contextmanager

@@ -60,14 +60,19 @@ class JwksCache:
         self._stale_seconds = stale_seconds
         self._sleep = sleep
         self._keys: KeySet | None = None
-        self._fetched_at = 0
+        self._fetched_at = clock()  # or since when they are awaited
         self._asked_at: int | None = None
         self._flight: asyncio.Task[bool] | None = None
 
     @property
     def age(self) -> float | None:
         """How many seconds ago the keys were had; None: never yet."""
-        return None if self._keys is None else (self._clock() - self._fetched_at) / 1000
+        return None if self._keys is None else self.silent_seconds
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how many seconds nothing was had of the issuer."""
+        return (self._clock() - self._fetched_at) / 1000
 
     async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
         """Return the key that a token's header names; None: the issuer has none such.

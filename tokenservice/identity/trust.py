@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from serving import metrics
 from tokenservice.identity.bearer import BearerVerifier, TrustedIssuer, simple_issuer
 from tokenservice.identity.issuers import CERTIFICATES, longer
 from tokenservice.identity.jwks import JwksCache
@@ -45,6 +46,10 @@ class Bearers:
     published: Mapping[str, JwksCache]
     """The keys that are fetched, by issuer."""
 
+    def ages(self) -> list[tuple[float, Mapping[str, str]]]:
+        """Return for how many seconds nothing was had of each issuer whose keys are fetched."""
+        return [(keys.silent_seconds, {"issuer": name}) for name, keys in self.published.items()]
+
     async def watch(self) -> None:
         """Keep them fresh; it ends at once if there are none."""
         async with asyncio.TaskGroup() as group:
@@ -77,7 +82,9 @@ async def open_bearers(trust: Trust, clock: Clock) -> AsyncIterator[Bearers]:
                 tier_claim=trust.tier_claim,
                 foreign_namespaces=longer(namespaces, "") + CERTIFICATES,
             )
-        yield Bearers(BearerVerifier(issuers, clock, simple=simple), published)
+        bearers = Bearers(BearerVerifier(issuers, clock, simple=simple), published)
+        with metrics.JWKS_AGE.reading(bearers.ages):
+            yield bearers
 
 
 def _published(

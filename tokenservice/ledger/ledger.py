@@ -62,7 +62,7 @@ class Ledger:
         self._slow_seconds, self._close_seconds = slow_seconds, close_seconds
         self._waiting: deque[Entry] = deque()
         self._dropped = self._written = 0
-        self._losses = Losses("ledger", "rows")
+        self._losses = Losses("ledger", "rows", metric="ledger")
         self._failing = self._closed = False
         self._work, self._news = asyncio.Event(), asyncio.Event()
         self._nap: asyncio.Future[None] | None = None
