@@ -51,7 +51,7 @@ class _StuckSink:
         self.begun = threading.Event()
         self.go_on = threading.Event()
 
-    def write(self, line: bytes) -> None:
+    def write(self, line: bytes) -> None:  # noqa: ARG002 - Sink's
         """Wait."""
         self.begun.set()
         self.go_on.wait()
