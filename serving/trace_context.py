@@ -42,9 +42,10 @@ def carrier(entries: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
         if name in _NAMES and isinstance(value, str):
             found.setdefault(name, []).append(value)
     parents = found.get(TRACEPARENT)
-    if not parents or len(parents) > 1 or not _continues(parents[0]):
+    parent = parents[0].strip(" \t") if parents and len(parents) == 1 else ""  # HTTP's own
+    if not _continues(parent):
         return {}
-    context = {TRACEPARENT: parents[0]}
+    context = {TRACEPARENT: parent}
     if state := _state(",".join(found.get(TRACESTATE, ()))):
         context[TRACESTATE] = state
     return context

@@ -11,6 +11,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("GEMINI_API_KEY", "GEMINI_API_KEY_FILE"):  # some processes refuse it
         os.environ.pop(name, None)
     config.pluginmanager.import_plugin("secrets_plugin")
+    config.pluginmanager.import_plugin("spans_plugin")
     settings.register_profile("patient", settings(), deadline=None)  # a busy machine is no defect
     settings.load_profile("patient")
 
