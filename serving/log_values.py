@@ -33,15 +33,11 @@ def as_json(event: Mapping[str, Any]) -> str:
     The first four fields of an event are those that every line has.
     """
     for chars, items in _TRIES:
-        line = _dumped(plain(event, chars, items))
+        line = json.dumps(plain(event, chars, items))
         if len(line) <= MAX_LINE_BYTES:
             return line
     kept = dict(list(plain(event, *_TRIES[-1]).items())[:_ESSENTIAL])
-    return _dumped(kept | {"cut": True})
-
-
-def _dumped(value: Any) -> str:
-    return json.dumps(value).replace("\x7f", "\\u007f")
+    return json.dumps(kept | {"cut": True})
 
 
 def plain(event: Mapping[str, Any], chars: int = MAX_CHARS, items: int = 100) -> dict[str, Any]:

@@ -33,13 +33,19 @@ class LineWriter(logging.Handler):
     def __init__(self, stream: TextIO, most: int = MAX_WAITING) -> None:
         """Write to `stream`, and let at most `most` lines wait."""
         super().__init__()
-        self._write = _writer_to(stream)
+        self.fileno = stream.fileno()
+        self._write = _writer_to(self.fileno)
         self._most = most
         self._waiting: SimpleQueue[str | threading.Event | None] = SimpleQueue()
         self._lock_of_lost = threading.Lock()
         self._lost = 0
         self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
         self._thread.start()
+
+    @property
+    def lost(self) -> int:
+        """How many lines were lost since that was last told."""
+        return self._lost
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand over the line of a record; the formatter never raises."""
@@ -86,7 +92,7 @@ class LineWriter(logging.Handler):
                 return
 
     def _put(self, lines: list[str]) -> None:
-        if lines and not self._write("".join(lines).encode("utf-8", "backslashreplace")):
+        if lines and not self._write(_encoded("".join(lines))):
             self._lose(len(lines))
 
     def _lose(self, count: int) -> None:
@@ -101,15 +107,19 @@ class LineWriter(logging.Handler):
         if lost:
             told = {"event": _LOST, "dropped": lost}
             record = logging.LogRecord(__name__, logging.WARNING, "", 0, told, None, None)
-            self._put([self.format(record) + "\n"])
+            if not self._write(_encoded(self.format(record) + "\n")):
+                self._lose(lost)
 
 
-def _writer_to(stream: TextIO) -> Callable[[bytes], bool]:
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _writer_to(number: int) -> Callable[[bytes], bool]:
     """Return what writes all of its bytes, without Python's buffers, whose locks outlive threads.
 
     It returns whether it could.
     """
-    number = stream.fileno()
 
     def write(data: bytes) -> bool:
         rest = memoryview(data)
