@@ -129,7 +129,7 @@ class PolicyReservation:
         request = wire.reserve_request(self._attempt)
         answer = await self._client.call("Reserve", request, self._deadline.remaining)
         self.decision_id, self.tier = answer.decision_id, answer.tier
-        _note(answer.decision_id, degraded=answer.degraded)
+        _note(answer.decision_id, tier=answer.tier, degraded=answer.degraded)
         match answer.WhichOneof("outcome"):
             case "reservation":
                 self._charged = True
@@ -182,10 +182,12 @@ class PolicyReservation:
         raise AssertionError("there is at least one attempt")
 
 
-def _note(decision_id: str, *, degraded: bool = False) -> None:
+def _note(decision_id: str, *, tier: str = "", degraded: bool = False) -> None:
     span = trace.get_current_span()
     if span.is_recording():
         span.set_attribute(tracing.DECISION_ID, decision_id)
+        if tier:
+            span.set_attribute(tracing.TIER, tier)
         if degraded:
             span.set_attribute(tracing.DEGRADED, value=True)
     if degraded:
