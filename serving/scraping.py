@@ -1,7 +1,7 @@
 """What Prometheus scrapes: the SDK's metrics as OpenMetrics, with exemplars.
 
 OpenTelemetry's own exporter for it has no exemplars; and they are what leads from
-a slow bucket to a trace. prometheus_client does the exposition and the serving.
+a slow bucket to a trace. prometheus_client does the exposition.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from opentelemetry.sdk.metrics.export import (
     NumberDataPoint,
     Sum,
 )
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.core import (
     CounterMetricFamily,
     Exemplar,
@@ -29,14 +29,19 @@ from prometheus_client.core import (
     InfoMetricFamily,
     Metric as Family,
 )
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-from serving import prometheus_names as names
+from serving import prometheus_names as names, scrape_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.sdk.resources import Resource
+
+
+_OPENMETRICS = "application/openmetrics-text"
+_openmetrics_of: Any = openmetrics.generate_latest  # has no types
 
 
 class ScrapeError(Exception):
@@ -87,7 +92,7 @@ class _Collector(Collector):
 
 
 def serve(reader: PrometheusReader, host: str, port: int) -> Callable[[], None]:
-    """Serve what `reader` collects at `/metrics`, in a thread; return what ends that.
+    """Serve what `reader` collects at `/metrics`, in a thread of its own; return what ends that.
 
     Raises:
         ScrapeError: The address cannot be listened on.
@@ -96,17 +101,17 @@ def serve(reader: PrometheusReader, host: str, port: int) -> Callable[[], None]:
     registry = CollectorRegistry()
     registry.register(_Collector(reader))
     try:
-        server, thread = start_http_server(port, host, registry)
+        listeners = scrape_http.listen(host, port)
     except OSError as error:
         why = "is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         raise ScrapeError(f"{host}:{port} {why}") from error
 
-    def close() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    def expose(accepted: str) -> tuple[bytes, str]:
+        if _OPENMETRICS in accepted:
+            return _openmetrics_of(registry), openmetrics.CONTENT_TYPE_LATEST
+        return exposition.generate_latest(registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
 
-    return close
+    return scrape_http.ScrapeServer(listeners, expose).close
 
 
 def _target(resource: Resource) -> Family:
