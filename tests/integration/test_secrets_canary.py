@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 LOUD = {
     "LOG_LEVEL": "debug",
+    "LIVE_API_DEBUG": "*",
     "GRPC_VERBOSITY": "info",
     "LIVE_API_COOLDOWN_PERIOD_MINUTES": "0",
     "LIVE_API_ALLOW_CUSTOM_INSTRUCTIONS": "true",
@@ -283,7 +284,8 @@ async def test_no_canary_is_seen_through_any_door(
         for path in stored:
             canaries.watch.look(f"the store's {path.name}", path.read_bytes())
     logged = capfd.readouterr()
-    assert '"level": "debug"' in logged.err
+    for area in ("http", "identity", "ledger", "policy", "store"):
+        assert f'"area": "{area}"' in logged.err
     assert "no-canary-1" in logged.err  # or nothing that was sent would be seen here
     for line in (logged.out + logged.err).splitlines():
         canaries.watch.look("a log", line)

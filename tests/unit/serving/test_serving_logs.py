@@ -110,10 +110,66 @@ def test_an_exception_is_told_without_its_locals(capfd: pytest.CaptureFixture[st
     assert "hunter2" not in json.dumps(line)
 
 
+class Silent:
+    """Must not be shown to anybody."""
+
+    def __repr__(self) -> str:
+        """Fail."""
+        raise AssertionError("somebody asked")
+
+
+def test_an_area_is_debugged_whatever_the_level(capfd: pytest.CaptureFixture[str]) -> None:
+    """All of the areas that are on, and of the rest, those below them too, what the level has."""
+    configure("policy", LogLevel.WARNING, LogFormat.JSON, debug=["policy"])
+    names = ("policy.judge", "policy.redis.runner", "tokenservice.policy_client")
+    for name in (*names, "tokenservice.issuer", "policy.__main__", "theirs"):
+        structlog.get_logger(name).debug("debug", of=name)
+        structlog.get_logger(name).info("info", of=name)
+        structlog.get_logger(name).warning("warning", of=name)
+    said = [(line["event"], line["of"]) for line in lines(capfd)]
+    loud = {of for event, of in said if event == "debug"}
+    assert loud == {of for event, of in said if event == "info"}
+    assert loud == {"policy.judge", "tokenservice.policy_client"}
+    assert len([event for event, _ in said if event == "warning"]) == 6
+
+
+def test_an_area_that_is_off_does_not_even_look(capfd: pytest.CaptureFixture[str]) -> None:
+    """A debug line that nobody wants is not put together."""
+    configure("policy", LogLevel.INFO, LogFormat.JSON, debug=["identity"])
+    structlog.get_logger("policy.judge").debug("x", secret=Silent())
+    assert not log_areas.debugging("policy.judge")
+    assert log_areas.debugging("tokenservice.identity.authenticator")
+    assert lines(capfd) == []
+
+
+def test_a_debug_line_names_its_area(capfd: pytest.CaptureFixture[str]) -> None:
+    """So that one can be told from another; other lines do not."""
+    configure("policy", LogLevel.INFO, LogFormat.JSON, debug=["store"])
+    structlog.get_logger("policy.redis.runner").debug("x")
+    structlog.get_logger("policy.redis.runner").info("y")
+    debug, info = lines(capfd)
+    assert debug["area"] == "store"
+    assert "area" not in info
+
+
+@pytest.mark.parametrize(
+    "names, areas",
+    [
+        ((), ()),
+        (("policy", "http", "policy"), ("policy", "http")),
+        (("*",), tuple(log_areas.AREAS)),
+        (("http", "*"), tuple(log_areas.AREAS)),
+    ],
+)
+def test_areas_are_chosen_by_name(names: tuple[str, ...], areas: tuple[str, ...]) -> None:
+    """Each counts once, and `*` is all of them."""
+    assert log_areas.parse(names) == areas
+
+
 def test_libraries_that_quote_urls_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
     """What would repeat requests and bodies is heard only on errors."""
     configure("policy", LogLevel.DEBUG, LogFormat.JSON)
-    for name in ("aiohttp.access", "google_genai", "httpx", "uvicorn.access"):
+    for name in ("aiohttp.access", "google_genai", "httpx", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(name).warning("GET /?key=of-a-log")
     assert lines(capfd) == []
 
