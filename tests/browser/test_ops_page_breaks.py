@@ -48,12 +48,15 @@ async def test_what_was_missed_is_a_gap(
         service.second(4)
         await operator.count("Issued", 8)
         await expect(gaps).to_have_count(0)
+        await operator.stop_the_clock()
         way.cut()
         await expect(operator.announced).to_have_text("Reconnecting: The connection broke.")
-        await watched_by(service, 1)
+        await watched_by(service, 0)
+        await operator.pass_time(1_000)
         await expect(operator.state).to_have_text("Live")
         await expect(operator.announced).to_have_text("Live.")
         service.second(3)
+        await operator.page.clock.resume()
         await operator.count("Issued", 11)
         await expect(gaps).to_have_count(1)
         parts = await operator.page.locator("#traffic-picture path.issued").get_attribute("d")
@@ -137,8 +140,10 @@ async def test_an_error_in_the_stream_that_may_pass(
     """It is told in the service's words, and the page tries again."""
     async with operate() as operator:
         await operator.watch()
+        await operator.stop_the_clock()
         service.fail(errors.Unavailable("Somebody restarts it."))
         await expect(operator.announced).to_have_text("Reconnecting: Somebody restarts it.")
+        await operator.pass_time(1_000)
         await expect(operator.state).to_have_text("Live")
 
 

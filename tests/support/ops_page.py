@@ -88,6 +88,16 @@ class Operator:
         """What is said where nobody was refused."""
         return self.page.get_by_text("Nobody was refused since")
 
+    async def stop_the_clock(self) -> None:
+        """Let time pass in the page only where the test says so."""
+        await self.page.clock.install()
+        now = await self.page.evaluate("Date.now() / 1000")
+        await self.page.clock.pause_at(now + 1)
+
+    async def pass_time(self, milliseconds: int) -> None:
+        """Let time pass, and the page do what is due."""
+        await self.page.clock.run_for(milliseconds)
+
     async def ask_to_lift(self, index: int = 0) -> None:
         """Open the question about a block."""
         await self.blocks.nth(index).get_by_role("button").click()
