@@ -70,7 +70,7 @@ class Issuer:
     ) -> None:
         """Ask `policy`, make tokens with `minter`, leave them sealed by `sealer` for a repeat.
 
-        `delivered` hears of each that goes to its caller.
+        `delivered` hears of each that may go to its caller, be it there still or not.
         """
         self._policy = policy
         self._minter = minter

@@ -97,6 +97,7 @@ class Operations:
     operations: Any
     server: grpc.aio.Server
     activity: Activity
+    minter: FakeMinter
     shedding: Shedding
     stop: asyncio.Event
     clock: StillClock
@@ -160,9 +161,9 @@ async def tokenservice(
         enter = stack.enter_async_context
         channel = await enter(open_channel(policy_target))
         policy = PolicyClient(channel, timeout=timeout, timing=activity.hops[POLICY].timing)
-        issuer = Issuer(
-            policy, TimedMinter(activity), Sealer(bytes(32)), clock, delivered=activity.delivered
-        )
+        minter = TimedMinter(activity)
+        issuer = Issuer(policy, minter, Sealer(bytes(32)), clock, delivered=activity.delivered)
+        stack.push_async_callback(issuer.drain)
         bearers = BearerVerifier({}, clock, simple=simple_issuer(SECRET))
         calls = Calls(TrustedPeers(["unix"]), 30)
         admission = Admission(
@@ -215,6 +216,7 @@ async def tokenservice(
             operations=operations_pb2_grpc.OperationsServiceStub(opened),
             server=server,
             activity=activity,
+            minter=minter,
             shedding=shedding,
             stop=stop,
             clock=clock,

@@ -44,7 +44,7 @@ class Activity:
         """How long each part of the way took, in the order in which it is gone."""
 
     def delivered(self, issued: IssuedToken) -> None:
-        """Count a token that goes to its caller."""
+        """Count a token that may go to its caller, who may have gone."""
         if issued.repeated:
             self.replayed += 1
         else:

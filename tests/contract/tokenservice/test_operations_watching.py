@@ -162,6 +162,32 @@ async def test_calls_at_work_are_told_and_what_is_shed(tmp_path: Path) -> None:
         assert await gathered(stream, lambda sums: sums.total() >= 2) == {"issued": 2}
 
 
+async def test_a_defect_is_a_refusal_too(watched: Operations) -> None:
+    """What nobody thought of is counted by what its caller is told."""
+    stream = watched.watch()
+    await stream.read()
+    watched.minter.failure = ZeroDivisionError()
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await mint(watched, "one")
+    assert failed.value.code() is grpc.StatusCode.INTERNAL
+    assert await gathered(stream, lambda sums: sums.total() >= 1) == {"INTERNAL": 1}
+
+
+async def test_a_token_counts_for_a_caller_who_has_gone(watched: Operations) -> None:
+    """It is charged, and kept for a repeat: counted once, as a token, and as no refusal."""
+    stream = watched.watch()
+    await stream.read()
+    watched.minter.gate.clear()
+    leaving = asyncio.ensure_future(mint(watched, "one"))
+    await watched.minter.begun.wait()
+    leaving.cancel()
+    await until(lambda: watched.shedding.calls.taken == 0)
+    watched.minter.gate.set()
+    assert await gathered(stream, lambda sums: sums.total() >= 1) == {"issued": 1}
+    await mint(watched, "one")
+    assert await gathered(stream, lambda sums: sums.total() >= 1) == {"replayed": 1}
+
+
 async def test_only_so_many_watch(watched: Operations) -> None:
     """One more than may is told to come again, and finds a place when somebody leaves."""
     streams = [watched.watch() for _ in range(MAX_WATCHERS)]
