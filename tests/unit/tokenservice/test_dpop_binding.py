@@ -98,6 +98,7 @@ class FakeReservation:
     attempt: Attempt
     replay: Replay | None
     decision_id: str = "d"
+    tier: str = "default"
 
     async def commit(
         self, expires: Sequence[int], sealed_result: bytes, sealed_until: int
