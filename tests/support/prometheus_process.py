@@ -47,6 +47,7 @@ class Alert:
     severity: str
     state: str
     labels: Mapping[str, str]
+    annotations: Mapping[str, str]
 
 
 class Prometheus:
@@ -89,6 +90,7 @@ class Prometheus:
                 each["labels"].get("severity", ""),
                 each["state"],
                 each["labels"],
+                each["annotations"],
             )
             for each in (await self._get("alerts"))["alerts"]
         ]
@@ -139,11 +141,17 @@ def executable() -> str:
 
 @asynccontextmanager
 async def prometheus(
-    place: Path, config: Mapping[str, Any], files: Mapping[str, Any], *, within: float = 60
+    place: Path,
+    config: Mapping[str, Any],
+    files: Mapping[str, Any],
+    *,
+    lookback: str = "5m",
+    within: float = 60,
 ) -> AsyncIterator[Prometheus]:
     """Run Prometheus with `config`, and the rule files that it names beside it, until the end.
 
-    It keeps exemplars, and its data in `place`.
+    It keeps exemplars, and its data in `place`. `lookback` is how old a sample may be that
+    is still what a series is now.
 
     Raises:
         RuntimeError: It ended by itself; says why.
@@ -159,6 +167,7 @@ async def prometheus(
         "storage.tsdb.path": place / "data",
         "web.listen-address": f"{HOST}:{port}",
         "enable-feature": "exemplar-storage",
+        "query.lookback-delta": lookback,
         "log.level": "warn",
     }
     process = spawn([command, *(f"--{name}={value}" for name, value in options.items())], log)
