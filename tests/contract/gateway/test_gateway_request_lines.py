@@ -90,8 +90,8 @@ async def test_a_request_behind_another_is_told_when_it_is_none(gateway: Any) ->
             assert await until_told(logs) == [("not a request", 400, "INVALID_ARGUMENT")]
             gateway.service.held.set()
             answers = [await connection.answer() for _ in range(2)]
-    assert [answer and answer.status for answer in answers] == [200, 400]
         lines = await until_told(logs, 2)
+    assert [answer and answer.status for answer in answers] == [200, 400]
     assert lines[1:] == [("request", 200, "OK")]
 
 
