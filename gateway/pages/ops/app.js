@@ -6,7 +6,7 @@ import { showRefusal } from "../common/refusal.js";
 import { Operations } from "./api.js";
 import { Blocks } from "./blocks.js";
 import { Health } from "./health.js";
-import { History } from "./history.js";
+import { Heard } from "./heard.js";
 import { showLatency } from "./latency.js";
 import { Polling } from "./polling.js";
 import { showRefusedClients } from "./refused-clients.js";
@@ -30,7 +30,7 @@ const note = find("another-process", HTMLElement);
 let stopRefusal = () => {};
 
 const operations = new Operations();
-const heard = new History();
+const heard = new Heard();
 const traffic = new Traffic(heard);
 const health = new Health();
 const stateLine = new StateLine();

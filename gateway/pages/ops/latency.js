@@ -1,7 +1,7 @@
 /** Where the time goes: each part of the way as a range, half to nearly all, on one scale of tens. */
 
 import { find, make } from "../common/elements.js";
-import { milliseconds } from "./history.js";
+import { milliseconds } from "./heard.js";
 import { latency } from "./words.js";
 
 /** @import {Hop} from "./types.js" */

@@ -4,7 +4,7 @@ import { reading } from "./reading.js";
 import { toTheSecond } from "./words.js";
 
 /**
- * @import {History} from "./history.js"
+ * @import {Heard} from "./heard.js"
  * @import {Sample} from "./types.js"
  */
 
@@ -20,7 +20,7 @@ export class MomentPicker {
   /**
    * @param {HTMLElement} place
    * @param {object} given
-   * @param {History} given.history
+   * @param {Heard} given.heard
    * @param {(time: number) => number} given.across from a time to pixels
    * @param {(pixels: number) => number} given.when and back
    * @param {(sample: Sample | undefined) => void} given.read
@@ -45,7 +45,7 @@ export class MomentPicker {
    * @returns {Sample | undefined}
    */
   get chosen() {
-    if (this.#chosen && !this.#given.history.samples.includes(this.#chosen)) this.follow();
+    if (this.#chosen && !this.#given.heard.samples.includes(this.#chosen)) this.follow();
     return this.#chosen;
   }
 
@@ -57,12 +57,12 @@ export class MomentPicker {
   /** @param {PointerEvent} event */
   #point(event) {
     const { left } = this.#place.getBoundingClientRect();
-    this.#choose(this.#given.history.at(this.#given.when(event.clientX - left)));
+    this.#choose(this.#given.heard.at(this.#given.when(event.clientX - left)));
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const { samples } = this.#given.history;
+    const { samples } = this.#given.heard;
     const last = samples.length - 1;
     const here = this.#chosen ? samples.indexOf(this.#chosen) : last + 1;
     const there = new Map([

@@ -1,11 +1,11 @@
 /** The same five minutes as a table: for who cannot see the picture, or wants to copy it. */
 
 import { make } from "../common/elements.js";
-import { KEPT_MS, sum } from "./history.js";
+import { KEPT_MS, sum } from "./heard.js";
 import { total } from "./reading.js";
 import { toTheSecond } from "./words.js";
 
-/** @import {History} from "./history.js" */
+/** @import {Heard} from "./heard.js" */
 
 const ROW_MS = 30_000;
 
@@ -13,7 +13,7 @@ const ROW_MS = 30_000;
  * Writes the rows, the latest first.
  *
  * @param {HTMLTableElement} table
- * @param {History} history
+ * @param {Heard} heard
  * @param {number} now
  */
 export function fillTable(table, { samples }, now) {

@@ -1,7 +1,7 @@
 /** Issued and refused over five minutes: drawn, read moment by moment, and as a table. */
 
 import { find, make } from "../common/elements.js";
-import { KEPT_MS, sum } from "./history.js";
+import { KEPT_MS, sum } from "./heard.js";
 import { Legend } from "./legend.js";
 import { MomentPicker } from "./moment-picker.js";
 import { panel } from "./panel.js";
@@ -13,7 +13,7 @@ import { short, toTheSecond } from "./words.js";
 
 /**
  * @import {Box} from "./panel.js"
- * @import {History} from "./history.js"
+ * @import {Heard} from "./heard.js"
  * @import {Series} from "./series.js"
  * @import {Sample} from "./types.js"
  */
@@ -28,7 +28,7 @@ const WORTH_A_LABEL = 70; // pixels
 
 /** The picture of the traffic. */
 export class Traffic {
-  #history;
+  #heard;
   #reasons = new Reasons();
   #place = find("traffic-picture", HTMLElement);
   #reading = find("traffic-reading", HTMLElement);
@@ -38,11 +38,11 @@ export class Traffic {
   #waiting = false;
   #width = 0;
 
-  /** @param {History} history */
-  constructor(history) {
-    this.#history = history;
+  /** @param {Heard} heard */
+  constructor(heard) {
+    this.#heard = heard;
     this.#picker = new MomentPicker(find("traffic-moments", HTMLElement), {
-      history,
+      heard,
       across: (time) => this.#across(time),
       when: (pixels) => this.#left + ((pixels - LEFT) / (this.#width - LEFT)) * KEPT_MS,
       read: (sample) => this.#say(sample),
@@ -62,14 +62,14 @@ export class Traffic {
   }
 
   clear() {
-    this.#history.clear();
+    this.#heard.clear();
     this.#picker.follow();
     this.redraw();
   }
 
   /** Writes the table anew. */
   tabulate() {
-    fillTable(this.#table, this.#history, Date.now());
+    fillTable(this.#table, this.#heard, Date.now());
   }
 
   get #left() {
@@ -84,7 +84,7 @@ export class Traffic {
   #draw() {
     const width = (this.#width = this.#place.clientWidth);
     if (width === 0) return;
-    const { runs, samples } = this.#history;
+    const { runs, samples } = this.#heard;
     const refusals = this.#reasons.series(samples.flatMap(({ refused }) => [...refused.keys()]));
     const across = (/** @type {number} */ time) => this.#across(time);
     const [upper, lower, height] = boxes(width);
@@ -113,7 +113,7 @@ export class Traffic {
   #unknown(runs, extent) {
     const first = runs[0]?.[0];
     const gaps = runs.slice(1).map((run, index) => [runs[index]?.at(-1)?.end ?? 0, run[0]?.start ?? 0]);
-    const end = this.#history.last?.end;
+    const end = this.#heard.last?.end;
     if (end && Date.now() - end > SILENT_MS) gaps.push([end, Date.now()]);
     const drawn = gaps.map(([from = 0, to = 0]) => this.#stretch("gap", "not known", from, to, extent));
     if (!first || first.start - this.#left < 1000) return drawn;
@@ -146,7 +146,7 @@ export class Traffic {
     const all = sum(samples, now - KEPT_MS, now);
     const of = chosen ? `at ${toTheSecond(chosen.end)}` : "in five minutes";
     this.#legend.show([...ISSUED, ...refusals], chosen ?? all, of);
-    const end = this.#history.last?.end ?? now;
+    const end = this.#heard.last?.end ?? now;
     const lately = sum(samples, end - LATELY_MS, end);
     const perSecond = (/** @type {number} */ count) => (lately.seconds ? short(count / lately.seconds) : "–");
     find("issued-rate", HTMLElement).textContent = perSecond(lately.issued + lately.replayed);

@@ -12,7 +12,7 @@ const DAY_MS = 86_400_000;
  * @returns {string}
  */
 export function short(value) {
-  return value >= 10 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1);
+  return value >= 9.95 ? value.toFixed(0) : String(Number(value.toFixed(1)));
 }
 
 /**

@@ -6,7 +6,7 @@ export const KEPT_MS = 300_000;
 const JOINED_MS = 500; // two samples of one connection that are no further apart adjoin
 
 /** What the page has heard. */
-export class History {
+export class Heard {
   /**
    * In order of time, none over another.
    *
