@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from gateway.settings import GatewaySettings
 from policy.settings import PolicySettings
 from tokenservice.settings import TokenServiceSettings
@@ -19,6 +21,9 @@ ROLES: dict[str, type[Settings]] = {
     "policy": PolicySettings,
     "tokenservice": TokenServiceSettings,
 }
+
+
+SCRAPE_PORT = "OTEL_EXPORTER_PROMETHEUS_PORT"
 
 
 def unit(name: str) -> str:
@@ -35,7 +40,18 @@ def test_what_units_set_are_settings() -> None:
     """Every variable is one of the process's own, or the file of one of its secrets."""
     for name, settings in ROLES.items():
         known = {str(field.validation_alias) for field in settings.model_fields.values()}
+        known.add(SCRAPE_PORT)
         assert {each.removesuffix("_FILE") for each in environment(name)} <= known
+
+
+def test_prometheus_finds_each_process_where_it_looks() -> None:
+    """Each unit serves its metrics at the port that the configuration of Prometheus names."""
+    jobs = yaml.safe_load((DEPLOY / "observability" / "prometheus.yml").read_text("utf-8"))
+    targets = {
+        job["job_name"]: job["static_configs"][0]["targets"][0] for job in jobs["scrape_configs"]
+    }
+    for name in ROLES:
+        assert targets[name] == f"127.0.0.1:{environment(name)[SCRAPE_PORT]}"
 
 
 def test_each_secret_file_is_a_credential_that_is_loaded() -> None:
