@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +23,18 @@ _SAMPLERS: Final = (
     "parentbased_always_off",
     "parentbased_traceidratio",
 )
+_QUEUE: Final = "OTEL_BSP_MAX_QUEUE_SIZE"
+_BATCH: Final = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+_HEADERS: Final = (
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+)
+"""What the SDK reads itself: pairs by commas, whose values are credentials."""
 _NUMBERS: Final = (
     "OTEL_BSP_SCHEDULE_DELAY",
-    "OTEL_BSP_MAX_QUEUE_SIZE",
-    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    _QUEUE,
+    _BATCH,
     "OTEL_METRIC_EXPORT_INTERVAL",
     "OTEL_METRIC_EXPORT_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TIMEOUT",
@@ -64,6 +73,14 @@ class TelemetryError(Exception):
     """An `OTEL_*` variable that cannot be read; the message names it."""
 
 
+def secrets(environment: Mapping[str, str]) -> list[str]:
+    """Return what collectors are shown, as it is written and as it is sent."""
+    pairs = [pair for name in _HEADERS for pair in environment.get(name, "").split(",")]
+    values = [value.strip() for _, _, value in (pair.partition("=") for pair in pairs)]
+    shown = {each for value in values for each in (value, unquote(value)) if each}
+    return [*shown, *(each.rpartition(" ")[2] for each in shown if " " in each)]
+
+
 class Variables:
     """Reads variables; one that is empty is not set, as the specification has it.
 
@@ -75,6 +92,9 @@ class Variables:
         self.disabled = self._word("OTEL_SDK_DISABLED", ("true", "false"), "false") == "true"
         for name in _NUMBERS:
             self._number(name)
+        batch, queue = self._number(_BATCH) or 512, self._number(_QUEUE) or 2048  # the SDK's own
+        if batch > queue:
+            raise TelemetryError(f"{_QUEUE}: must not be below {_BATCH}, which is {batch}")
 
     def get(self, name: str) -> str:
         """Return a variable's value; empty if it is not set."""

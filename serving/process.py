@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import structlog
 
-from serving import logs, measuring, settings as settings_module, telemetry
+from serving import logs, measuring, otel_variables, settings as settings_module, telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,7 +48,7 @@ def run(
             name,
             settings.log_level,
             settings.log_format,
-            settings.secrets,
+            [*settings.secrets, *otel_variables.secrets(os.environ)],
             settings.debug_areas,
         )
         logs.catch_all()

@@ -28,7 +28,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from serving import measuring, sampling, scraping, tracing
+from serving import measuring, sampling, scraping, sdk_logs, tracing
 from serving.late_spans import LateSpans
 from serving.otel_variables import METRICS, TRACES, TelemetryError, Variables
 from serving.version import own_version
@@ -79,6 +79,7 @@ def configure(service: str, judgement: Judgement | None = None) -> Callable[[], 
         }
     )
     with ExitStack() as stack:
+        stack.callback(sdk_logs.spare())
         _measure(variables, resource, stack)
         _trace(variables, resource, judgement, stack)
         return stack.pop_all().close
