@@ -228,6 +228,20 @@ async def test_a_page_that_is_left_has_forgotten(operate: Operate, service: Fake
         assert service.watchers == 0
 
 
+async def test_a_page_that_a_browser_keeps_has_forgotten(
+    operate: Operate, service: FakeOperations
+) -> None:
+    """Where it is kept as it was left, to be shown again at once, nothing of it is left."""
+    service.blocks = [block("u" * 22)]
+    async with operate() as operator:
+        await operator.watch()
+        await expect(operator.blocks).to_have_count(1)
+        left = "void dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))"
+        await operator.page.evaluate(left)
+        await expect(operator.state).to_have_text("Not watching")
+        assert "u" * 22 not in await operator.page.content()
+
+
 async def test_everything_is_forgotten_at_once(operate: Operate, service: FakeOperations) -> None:
     """A button forgets the credential and empties the page; another credential begins anew."""
     service.blocks = [block("u" * 22)]
