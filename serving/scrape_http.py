@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 PATH = "/metrics"
 MAX_CONNECTIONS = 16
 _SECONDS = 10.0
+_PAUSE_SECONDS = 0.1
 _MAX_HEAD_BYTES = 16 * 1024
 _METHODS = ("GET", "HEAD")
 
@@ -66,11 +67,16 @@ class ScrapeServer:
         self._listeners = listeners
         self._expose = expose
         self._seconds = seconds
-        self._open: dict[asyncio.StreamWriter, None] = {}
+        self._open: dict[asyncio.Task[None], None] = {}
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="scrapes", daemon=True)
         self._thread.start()
+
+    @property
+    def connected(self) -> int:
+        """How many connections there are."""
+        return len(self._open)
 
     def close(self) -> None:
         """Stop, whoever is still connected."""
@@ -82,34 +88,55 @@ class ScrapeServer:
             runner.run(self._until_stop())
 
     async def _until_stop(self) -> None:
-        servers = [
-            await asyncio.start_server(self._serve, sock=each, limit=_MAX_HEAD_BYTES)
-            for each in self._listeners
-        ]
+        accepting = [asyncio.create_task(self._accept(each)) for each in self._listeners]
         await self._stop.wait()
-        for server in servers:
-            server.close()
-        for writer in tuple(self._open):
-            writer.transport.abort()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*others, return_exceptions=True)
+        for task in (*accepting, *self._open):
+            task.cancel()
+        await asyncio.gather(*accepting, *self._open, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._open) >= MAX_CONNECTIONS:
-            next(iter(self._open)).transport.abort()
-        self._open[writer] = None
-        writer.transport.set_write_buffer_limits(high=0)  # so that to drain is to be done
-        try:
+    async def _accept(self, listener: socket.socket) -> None:
+        listener.setblocking(False)  # noqa: FBT003 - the library's
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(listener)
+            except OSError:  # it has gone again, or there are too many files
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            connection.setblocking(False)  # noqa: FBT003 - the library's
+            if len(self._open) >= MAX_CONNECTIONS:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                oldest.cancel()
+            self._begin(connection)
+
+    def _begin(self, connection: socket.socket) -> None:
+        task = asyncio.create_task(self._serve(connection))
+        self._open[task] = None
+
+        def end(_: asyncio.Task[None]) -> None:  # also of one that was cancelled before it began
+            connection.close()
+            self._open.pop(task, None)
+
+        task.add_done_callback(end)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with suppress(TimeoutError, OSError):  # it is slow, or has gone
             async with asyncio.timeout(self._seconds):
-                writer.write(self._answer(await _head(reader)))
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError):
-            pass  # it is slow, or has gone
-        finally:
-            writer.transport.abort()
-            self._open.pop(writer, None)
+                if head := await self._head(connection):
+                    await self._loop.sock_sendall(connection, self._answer(head))
+
+    async def _head(self, connection: socket.socket) -> bytes:
+        """Return a request's head; nothing, if it is too long or does not come to its end."""
+        head = b""
+        while len(head) < _MAX_HEAD_BYTES and (
+            part := await self._loop.sock_recv(connection, _MAX_HEAD_BYTES)
+        ):
+            head += part
+            if b"\r\n\r\n" in head:
+                return head
+        return b""
 
     def _answer(self, head: bytes) -> bytes:
         line, _, rest = head.decode("latin-1").partition("\r\n")
@@ -127,13 +154,6 @@ class ScrapeServer:
             log.exception("metrics cannot be shown")
             return _response(HTTPStatus.INTERNAL_SERVER_ERROR)
         return _response(HTTPStatus.OK, body, bodiless=method == "HEAD", content_type=media_type)
-
-
-async def _head(reader: asyncio.StreamReader) -> bytes:
-    """Return a request's head; of one that is too long, what is no request."""
-    with suppress(asyncio.LimitOverrunError):
-        return await reader.readuntil(b"\r\n\r\n")
-    return b""
 
 
 def _accepted(fields: str) -> str:
