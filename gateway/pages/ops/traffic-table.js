@@ -20,9 +20,10 @@ export function fillTable(table, { samples }, now) {
   const rows = [];
   for (let to = now; to > now - KEPT_MS; to -= ROW_MS) {
     const part = sum(samples, to - ROW_MS, to);
-    const why = [...part.refused].map(([reason, count]) => `${Math.round(count)} ${reason}`);
+    const whole = [...part.refused].map(([reason, count]) => [Math.round(count), reason]);
+    const why = whole.filter(([count]) => count).map((each) => each.join(" "));
     const cells = [part.issued, part.replayed, total(part.refused)];
-    const known = part.seconds > 0;
+    const known = part.seconds >= 0.5;
     rows.push(
       make(
         "tr",

@@ -24,7 +24,8 @@ const TIMES = 22;
 const WIDE = 520; // pixels, as all
 const LATELY_MS = 10_000;
 const SILENT_MS = 2_500; // without a word for longer, something is missing
-const WORTH_A_LABEL = 70; // pixels
+const WORTH_A_LABEL = 140; // pixels
+const LABEL = 36; // where no line of the grid is
 
 /** The picture of the traffic. */
 export class Traffic {
@@ -131,9 +132,9 @@ export class Traffic {
     const [x, end] = [this.#across(from), this.#across(to)];
     const width = Math.max(2, end - x);
     const box = { x, y: extent.top, width, height: extent.height };
-    const middle = { x: x + width / 2, y: extent.top + extent.height / 5 };
+    const middle = { x: x + width / 2, y: extent.top + LABEL };
     const text = draw("text", { class: "stretch-label", "text-anchor": "middle", ...middle }, label);
-    return draw("g", { class: style }, draw("rect", box), ...(width > 2 * WORTH_A_LABEL ? [text] : []));
+    return draw("g", { class: style }, draw("rect", box), ...(width > WORTH_A_LABEL ? [text] : []));
   }
 
   /**
@@ -146,8 +147,8 @@ export class Traffic {
     const all = sum(samples, now - KEPT_MS, now);
     const of = chosen ? `at ${toTheSecond(chosen.end)}` : "in five minutes";
     this.#legend.show([...ISSUED, ...refusals], chosen ?? all, of);
-    const end = this.#heard.last?.end ?? now;
-    const lately = sum(samples, end - LATELY_MS, end);
+    const end = this.#heard.last?.end ?? 0;
+    const lately = sum(now - end > LATELY_MS ? [] : samples, end - LATELY_MS, end);
     const perSecond = (/** @type {number} */ count) => (lately.seconds ? short(count / lately.seconds) : "–");
     find("issued-rate", HTMLElement).textContent = perSecond(lately.issued + lately.replayed);
     find("refused-rate", HTMLElement).textContent = perSecond(total(lately.refused));
