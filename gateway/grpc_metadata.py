@@ -57,6 +57,7 @@ RESERVED = frozenset(
         "baggage",
         "forwarded",
         "traceparent",
+        "traceresponse",
         "tracestate",
         "true-client-ip",
         "user-agent",
@@ -65,6 +66,7 @@ RESERVED = frozenset(
         "x-originating-ip",
         "x-real-ip",
         "x-request-id",
+        "x-trace-id",
         # Of HTTP.
         "connection",
         "date",

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 _MAX_CAUSE = 200
 _MAX_REQUEST_ID = 128
 _REQUEST_ID = "x-request-id"
+_TRACE_ID = "x-trace-id"
 _END = object()
 
 # The server's own fault, by the RPC semantic conventions; the rest is the caller's.
@@ -231,5 +232,8 @@ async def _abort(context: Context, error: errors.ServiceError) -> None:
     await context.abort(
         rendering.status_code(error),
         error.message,
-        trailing_metadata=((rendering.DETAILS_KEY, rendering.status_details(error)),),
+        trailing_metadata=(
+            (rendering.DETAILS_KEY, rendering.status_details(error)),
+            *((_TRACE_ID, trace) for trace in (tracing.trace_id(),) if trace),
+        ),
     )

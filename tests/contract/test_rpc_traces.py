@@ -166,6 +166,18 @@ async def test_a_span_tells_how_its_call_ended(  # noqa: PLR0917
         assert format(span.parent.span_id, "016x") == SPAN
 
 
+async def test_an_error_names_its_trace(tmp_path: Path) -> None:
+    """Who calls over gRPC finds the trace id in the trailers of what went wrong."""
+    async with serving(tmp_path) as (_, channel):
+        for method in (DO, WATCH):
+            answer = call(channel, method, "refuse")
+            assert await done(answer) == "PERMISSION_DENIED"
+            assert dict(await answer.trailing_metadata())["x-trace-id"] == TRACE
+        answer = call(channel, QUIET, "refuse")
+        assert await done(answer) == "PERMISSION_DENIED"
+        assert "x-trace-id" not in dict(await answer.trailing_metadata())
+
+
 async def test_a_call_that_its_caller_leaves_has_an_ended_span(tmp_path: Path) -> None:
     """It is CANCELLED, which is nobody's fault: sampled it is told, else it is not kept."""
     for sampler in (ALWAYS_ON, None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,28 @@ from stack.supervisor import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
 
     from stack.layout import Layout
 
 ROUTE, CREATE = "POST /api/v1/live-token", "tokenservice.v1.TokenService/CreateToken"
 RESERVE, GEMINI = "policy.v1.PolicyService/Reserve", "POST auth_tokens"
 KINDS = {Span.SPAN_KIND_SERVER: "server", Span.SPAN_KIND_CLIENT: "client"}
+
+HEALTH = "/api/v1/live-token/health"
+OF_THE_PROCESS = frozenset(
+    {
+        "dependency",
+        "identities",
+        "listening",
+        "policy loaded",
+        "serving",
+        "stopped",
+    }
+)
+"""What is logged outside of any request."""
 
 Spans = list[tuple[str, Span]]
 
@@ -53,6 +70,8 @@ KEPT = {"cooldown": 4, "nobody": 3, "content": 3, "upstream": 5, "retried": 1, "
 
 async def test_each_is_a_tree_and_what_went_well_is_none(
     make_layout: Callable[..., Layout],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """A refusal by credentials, by content, by policy; a failure of Gemini; strangers' 404s."""
     browser = secrets.token_bytes(8)
@@ -66,6 +85,9 @@ async def test_each_is_a_tree_and_what_went_well_is_none(
             OTEL_METRICS_EXPORTER="none",
             TRACE_KEPT_PER_SECOND="1000",
             TRACE_SLOW_MS="600000",
+            LOG_FORMAT="json",
+            POLICY_DECISION_LOG="stdout",
+            TOKENSERVICE_LEDGER=str(tmp_path / "ledger.jsonl"),
         )
         async with running(layout) as stack, caller(stack.layout) as client:
             traces: dict[str, bytes] = {}
@@ -111,6 +133,26 @@ async def test_each_is_a_tree_and_what_went_well_is_none(
     (reserved,) = (span for who, span in found["cooldown"] if who == "policy")
     assert said(reserved)["live_token.decision"] == "refused_cooldown"
     assert reserved.status.code == Status.STATUS_CODE_UNSET
+    output = capfd.readouterr()
+    check_records(traces, output.err, output.out, (tmp_path / "ledger.jsonl").parent)
+
+
+def check_records(traces: dict[str, bytes], logs: str, decisions: str, ledger: Path) -> None:
+    """Check that each trace is found in all that is written of its request."""
+    lines = [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
+    served = [each for each in lines if each["event"] not in OF_THE_PROCESS]
+    assert {each["event"] for each in served} > {"request", "rpc", "decision", "gemini refused"}
+    known = {trace.hex() for trace in traces.values()}
+    assert {each.get("trace_id") for each in served if each.get("route") != HEALTH} == known
+    for name, trace in traces.items():
+        services = {each["service"] for each in served if each.get("trace_id") == trace.hex()}
+        assert services >= ({"gateway"} if name == "nowhere" else {"gateway", "tokenservice"})
+    entries = [json.loads(line) for line in decisions.splitlines() if line.startswith("{")]
+    decided = {each["trace_id"] for each in entries if each["event"] == "decision"}
+    asked = {"minted", "cooldown", "retried", "upstream"}
+    assert decided == {traces[name].hex() for name in asked}
+    rows = [row for path in ledger.glob("*.jsonl") for row in path.read_text().splitlines()]
+    assert {json.loads(row)["trace_id"] for row in rows} == known - {traces["nowhere"].hex()}
 
 
 def _of(spans: Spans, trace: bytes) -> Spans:

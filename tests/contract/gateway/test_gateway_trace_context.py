@@ -153,7 +153,14 @@ async def test_what_is_refused_or_fails_is_kept_as_a_tree(gateway: Any, name: st
         assert answer.status == status
         assert answer.body["traceId"] == answer.headers["x-trace-id"] == TRACE
         spans = {(span.name, span.kind): span for span in tap.spans}
-    assert len(spans) == len(tap.spans) == 3
+        problem = await exchange(
+            gateway.port,
+            request(GOOD, PARENT, "Content-Length: 0", "Accept: application/problem+json"),
+        )
+    assert problem is not None
+    assert problem.headers["content-type"] == "application/problem+json"
+    assert problem.body["traceId"] == TRACE
+    assert len(spans) == 3
     top = spans[SERVED, SpanKind.SERVER]
     assert top.parent is not None
     assert format(top.parent.span_id, "016x") == SPAN
