@@ -50,6 +50,7 @@ def greeting(layout: Layout) -> str:
         gemini += f"\n                (SSL_CERT_FILE={layout.ca_file})"
     policy = f"{Path(sys.executable).with_name('policy')}"
     tokenservice = f"{Path(sys.executable).with_name('tokenservice')}"
+    scraped = "\n".join(f"  {name:<14}{url}" for name, url in layout.scrape_urls.items())
     return f"""
 Gemini Live tokens, on this machine:
 
@@ -80,6 +81,10 @@ See whom policy blocks, and ask it why:
 
   {policy} blocks list {layout.operator_options}
   {policy} explain --user dev-user --address {layout.host} {layout.operator_options}
+
+Look at what each of them measures, as Prometheus does:
+
+{scraped or "  (OTEL_METRICS_EXPORTER says: nothing)"}
 
 Make an API key, and ask the ledger who was issued what:
 

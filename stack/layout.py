@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import jwt
 
-from stack import ready
+from stack import ready, scrapes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -68,6 +68,8 @@ class Layout:
     tokenservice: Port
     emulator: Port
     emulator_tls: Port
+    scraped: Mapping[str, int] = field(default_factory=dict)
+    """At which port each process tells Prometheus what it measures."""
     environment: Mapping[str, str] = field(repr=False)
     jwt_secret: str = field(repr=False)
     host: str = "127.0.0.1"
@@ -87,12 +89,19 @@ class Layout:
                 raise ValueError(f"{variable}: must be a port number, 1 to 65535")
             return Port(int(text), variable)
 
+        gateway, tokenservice = port("GATEWAY_PORT", 8080), port("TOKENSERVICE_PORT", 50051)
+        emulator = port("GEMINI_LIVE_EMULATOR_PORT", 8090)
+        emulator_tls = port("GEMINI_LIVE_EMULATOR_TLS_PORT", 8443)
+        own = [each.number for each in (gateway, tokenservice, emulator, emulator_tls)]
+        named = environment.get(scrapes.PORT)  # empty is not set, as the standard has it
+        first = port(scrapes.PORT, 0).number if named else scrapes.FIRST_PORT
         return cls(
             directory=directory,
-            gateway=port("GATEWAY_PORT", 8080),
-            tokenservice=port("TOKENSERVICE_PORT", 50051),
-            emulator=port("GEMINI_LIVE_EMULATOR_PORT", 8090),
-            emulator_tls=port("GEMINI_LIVE_EMULATOR_TLS_PORT", 8443),
+            gateway=gateway,
+            tokenservice=tokenservice,
+            emulator=emulator,
+            emulator_tls=emulator_tls,
+            scraped=scrapes.ports(environment, first, own, host=cls.host),
             environment={k: v for k, v in environment.items() if k not in _JWT_SECRET},
             jwt_secret=_jwt_secret(environment),
         )
@@ -118,6 +127,14 @@ class Layout:
     def tokenservice_target(self) -> str:
         """Where services call."""
         return f"{self.host}:{self.tokenservice.number}"
+
+    @property
+    def scrape_urls(self) -> Mapping[str, str]:
+        """Where Prometheus asks each process."""
+        return {
+            name: scrapes.url(self.environment, self.host, port)
+            for name, port in self.scraped.items()
+        }
 
     @property
     def emulator_url(self) -> str:
@@ -296,6 +313,7 @@ class Layout:
         """Describe a program of ours; of the secrets it is given its own alone."""
         withheld = {f"{name}{end}" for name in _SECRETS - set(secrets) for end in ("", "_FILE")}
         inherited = {k: v for k, v in self.environment.items() if k not in withheld}
+        own |= scrapes.environment(self.environment, self.scraped.get(module))
         return Program(module, (sys.executable, "-m", module), inherited | own, is_ready)
 
 

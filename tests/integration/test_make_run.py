@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
+from layouts import free_ports
 
 from stack.__main__ import greeting
 from stack.layout import Layout
@@ -192,3 +193,56 @@ async def test_with_a_key_it_mints_at_google(make_layout: Callable[..., Layout])
     assert "GOOGLE_GEMINI_BASE_URL" not in programs["tokenservice"].environment
     for name in ("policy", "gateway"):
         assert not {"GEMINI_API_KEY", "LIVE_API_JWT_SECRET"} & programs[name].environment.keys()
+
+
+async def test_what_it_measures_is_scraped_where_it_says(
+    make_layout: Callable[..., Layout],
+) -> None:
+    """Each of the three processes has a port for Prometheus, and the greeting names them."""
+    async with program(make_layout(OTEL_METRICS_EXPORTER="")) as (_, read_until):
+        printed = await read_until(READY)
+        urls = dict(re.findall(r"^ +(\w+) +(http://\S+/metrics)$", printed, re.MULTILINE))
+        assert set(urls) == {"gateway", "tokenservice", "policy"}
+        async with aiohttp.ClientSession() as session:
+            for name, url in urls.items():
+                async with session.get(url) as answer:
+                    text = await answer.text()
+                assert f'service_name="{name}"' in text
+                assert "live_token_build_info{" in text
+                assert "live_token_rpc_capacity " in text
+
+
+def test_scrapes_have_ports_of_their_own(make_layout: Callable[..., Layout]) -> None:
+    """Those that are usual, if they are free, in the order of our Prometheus configuration."""
+    (first,) = free_ports(1)
+    variables = {"OTEL_METRICS_EXPORTER": "", "OTEL_EXPORTER_PROMETHEUS_PORT": f"{first}"}
+    with socket.create_server(("127.0.0.1", first)):
+        moved = make_layout(**variables)
+    assert first not in moved.scraped.values()
+    assert len(set(moved.scraped.values())) == 3
+    assert list(moved.scraped) == ["gateway", "tokenservice", "policy"]
+    assert make_layout(**variables).scraped["gateway"] == first
+    for program in moved.programs:
+        given = program.environment
+        if program.name == "emulator":
+            assert given["OTEL_EXPORTER_PROMETHEUS_PORT"] == f"{first}"  # and it has no use for it
+            continue
+        assert given["OTEL_EXPORTER_PROMETHEUS_PORT"] == f"{moved.scraped[program.name]}"
+        assert given["OTEL_METRICS_EXPORTER"] == "otlp,prometheus"
+
+
+def test_who_says_how_metrics_go_is_heard(make_layout: Callable[..., Layout]) -> None:
+    """Where the user wants no scrapes there are no ports, and the greeting says why."""
+    for variables in (
+        {"OTEL_METRICS_EXPORTER": "none"},
+        {"OTEL_METRICS_EXPORTER": "otlp"},
+        {"OTEL_METRICS_EXPORTER": "", "OTEL_SDK_DISABLED": "true"},
+    ):
+        layout = make_layout(**variables)
+        assert layout.scraped == {}
+        assert "/metrics" not in greeting(layout)
+        exporter = variables["OTEL_METRICS_EXPORTER"]
+        assert {p.environment["OTEL_METRICS_EXPORTER"] for p in layout.programs} == {exporter}
+    both = make_layout(OTEL_METRICS_EXPORTER="prometheus,otlp")
+    assert {p.environment["OTEL_METRICS_EXPORTER"] for p in both.programs} == {"prometheus,otlp"}
+    assert len(both.scraped) == 3

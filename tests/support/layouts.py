@@ -21,6 +21,8 @@ _PORTS = (
     "GEMINI_LIVE_EMULATOR_PORT",
     "GEMINI_LIVE_EMULATOR_TLS_PORT",
 )
+_UNMEASURED = {"OTEL_METRICS_EXPORTER": "none"}
+"""Ports to be scraped at are looked for at the start, and many stacks may start at a time."""
 
 
 @contextmanager
@@ -31,7 +33,7 @@ def laid_out(**variables: str) -> Iterator[Layout]:
     ports = dict(zip(_PORTS, map(str, free_ports(len(_PORTS))), strict=True))
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("GEMINI_", "OTEL_"))}
     try:
-        yield Layout.of(Path(directory), inherited | ports | variables)
+        yield Layout.of(Path(directory), inherited | ports | _UNMEASURED | variables)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
