@@ -33,6 +33,7 @@ AREAS: dict[str, tuple[str, ...]] = {
         "serving.metrics",
         "serving.sampling",
         "serving.scraping",
+        "serving.sdk_logs",
         "serving.telemetry",
         "serving.trace_context",
         "serving.tracing",

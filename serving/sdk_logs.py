@@ -1,6 +1,6 @@
 """What OpenTelemetry's SDK says in logs, less of it: else a collector that is away fills them.
 
-A line a minute of each of its loggers and levels, with how many were held back since.
+A warning a minute of each of its loggers and levels, with how many were held back since.
 Of an exception only the kind: what is around an export may hold the collector's credentials.
 """
 
@@ -27,7 +27,7 @@ class Sparing(logging.Handler):
     """Says the first record of a minute, and counts the others. For any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
+        super().__init__(logging.WARNING)
         self._clock = clock
         self._counting = threading.Lock()
         self._said_at: dict[tuple[str, int], float] = {}
@@ -44,13 +44,12 @@ class Sparing(logging.Handler):
             self._said_at[key] = now
             held_back = self._held_back.pop(key, 0)
         error = record.exc_info[1] if record.exc_info else None
-        log.log(
-            record.levelno,
+        log.warning(  # an error of the SDK's too: what is lost is telemetry
             "telemetry",
             said=record.getMessage()[:_MAX_CHARS],
             by=record.name,
             held_back=held_back,
-            **({} if error is None else {"cause": type(error).__name__}),
+            cause=None if error is None else type(error).__name__,
         )
 
 
