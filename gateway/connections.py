@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import structlog
 
+from serving import metrics
 from serving.addresses import Address, Network, Networks
 
 log = structlog.get_logger(__name__)
@@ -34,12 +35,14 @@ class Connections:
         source = self._source(peer)
         crowded = source is not None and self._by_source[source] >= self._most_per_address
         if self._free <= 0 or crowded:
+            metrics.HTTP_CONNECTIONS_REFUSED.add(reason="full" if self._free <= 0 else "address")
             if not self._refusing:  # once, not for each: it is told while it happens
                 log.warning("connections refused", full=self._free <= 0)
             self._refusing = True
             return False
         self._refusing = False
         self._free -= 1
+        metrics.HTTP_CONNECTIONS.add(1)
         if source is not None:
             self._by_source[source] += 1
         return True
@@ -47,6 +50,7 @@ class Connections:
     def leave(self, peer: Address | None) -> None:
         """Note that a connection has gone that was admitted."""
         self._free += 1
+        metrics.HTTP_CONNECTIONS.add(-1)
         source = self._source(peer)
         if source is not None:
             self._by_source[source] -= 1

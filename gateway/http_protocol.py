@@ -27,7 +27,7 @@ from gateway.transcoding.errors import (
     RequestError,
     SlowHeadError,
 )
-from serving import addresses
+from serving import addresses, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -299,6 +299,7 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             request_id = forwarding.request_id(asked)
             if self._admitted:  # of the others Connections tells once, not for each
+                metrics.HTTP_UNREAD.add(status=str(refused.status))
                 log.info(
                     "not a request", status=refused.status, code=refused.code, request_id=request_id
                 )

@@ -46,6 +46,24 @@ HTTP_DURATION = Histogram(
 HTTP_ACTIVE = Gauge(
     "http.server.active_requests", "{request}", "Requests at the gateway that are under way."
 )
+HTTP_CONNECTIONS = Gauge(
+    "live_token.http.connections", "{connection}", "Connections to the gateway that are open."
+)
+HTTP_CONNECTIONS_REFUSED = Counter(
+    "live_token.http.connections.refused",
+    "{connection}",
+    "Connections that there was no room for.",
+    reason=label(
+        "live_token.reason", "all places are taken, or its address's are", "full", "address"
+    ),
+)
+HTTP_UNREAD = Counter(
+    "live_token.http.requests.unread",
+    "{request}",
+    "Requests that were refused before they were read, and so have no duration: heads that are"
+    " too slow, too large, or no HTTP.",
+    status=label("http.response.status_code", "status of the answer", most=16),
+)
 RPC_SERVER_DURATION = Histogram(
     "rpc.server.call.duration",
     "s",

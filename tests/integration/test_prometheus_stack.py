@@ -57,6 +57,7 @@ NOTHING_TO_SHOW = {
     "Spans not kept": "all are sampled",
     "Telemetry lost": "the collector takes what it is sent",
     "Turned away": "there is room",
+    "Turned away before they were read": "likewise, and all speak HTTP",
     "Tokens beyond 80 % of a limit": "each user asks for few",
     "Tokens that used a limit up": "likewise",
 }
