@@ -23,6 +23,8 @@ MAX_WAITING = 2_000
 
 _ATOMIC_BYTES = select.PIPE_BUF  # so many stay together, whoever else writes to the same pipe
 _FLUSH_SECONDS = 1.0
+# To wake the thread for each line costs more than to make it: it waits for some to come together.
+_LINGER_SECONDS = 0.01
 
 _LOST = "log lines lost"
 
@@ -37,6 +39,7 @@ class LineWriter(logging.Handler):
         self._write = _writer_to(self.fileno)
         self._most = most
         self._waiting: SimpleQueue[str | threading.Event | None] = SimpleQueue()
+        self._urgent = threading.Event()
         self._lock_of_lost = threading.Lock()
         self._lost = 0
         self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
@@ -53,23 +56,29 @@ class LineWriter(logging.Handler):
             self._lose(1)
         else:
             self._waiting.put(self.format(record) + "\n")
+            if record.levelno >= logging.WARNING:  # they may be the last
+                self._urgent.set()
 
     def flush(self) -> None:
         """Wait until what was handed over is written, but for no more than a second."""
         if self._thread.is_alive():
             written = threading.Event()
             self._waiting.put(written)
+            self._urgent.set()
             written.wait(_FLUSH_SECONDS)
 
     def close(self) -> None:
-        """Flush, and end the thread."""
-        self.flush()
+        """Flush, and end the thread: whoever has the file's number next is not to be written to."""
         self._waiting.put(None)
+        self._urgent.set()
+        self._thread.join(_FLUSH_SECONDS)
         super().close()
 
     def _run(self) -> None:
         while True:
             taken = self._waiting.get()
+            self._urgent.wait(_LINGER_SECONDS)
+            self._urgent.clear()
             batch = [] if isinstance(taken, threading.Event) or taken is None else [taken]
             size = sum(map(len, batch))
             # What came meanwhile goes with it: one call of the system for many lines.

@@ -83,8 +83,11 @@ def catch_all() -> None:
     """Log what Python would print by itself: defects that nobody caught, and warnings."""
     log = structlog.get_logger(__name__)
 
-    def in_main(_kind: object, error: BaseException, _traceback: object) -> None:
-        log.critical("not caught", exc_info=error)
+    def in_main(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+        if issubclass(kind, KeyboardInterrupt):  # somebody's wish, and no defect
+            sys.__excepthook__(kind, error, traceback)
+        else:
+            log.critical("not caught", exc_info=error)
 
     def in_thread(given: threading.ExceptHookArgs) -> None:
         log.error("not caught", thread=getattr(given.thread, "name", None), exc_info=given[1])

@@ -107,13 +107,13 @@ async def test_the_printed_operator_watches_and_sees_blocks(
 
 async def test_ctrl_c_in_a_terminal_is_a_clean_end(make_layout: Callable[..., Layout]) -> None:
     """In a terminal, Ctrl-C reaches the stack alone: whoever started it sees exit 0."""
-    job = f"{shlex.quote(sys.executable)} -m stack; echo code=$?"
+    job = f"{shlex.quote(sys.executable)} -m stack; echo ended=$?"
     terminal = f"import pty; pty.spawn(['sh', '-c', {job!r}])"
     async with program(make_layout(), sys.executable, "-c", terminal) as (process, read_until):
         await read_until(READY)
         assert process.stdin
         process.stdin.write(b"\x03")
-        assert "code=0" in await read_until("code=")
+        assert "ended=0" in await read_until("ended=")
 
 
 async def test_one_death_takes_the_rest_down(make_layout: Callable[..., Layout]) -> None:
