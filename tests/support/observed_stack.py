@@ -8,61 +8,34 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from client import caller
-from layouts import free_ports
 from observability import loaded
 from observed import Observed
 from otlp import receiving
 from prometheus_process import Prometheus, prometheus
 from servers import valkey_server
-from servers_process import HOST
+from servers_process import HOST, free_port
 from store_failures import DURABLE, HASH_KEY, USER, url_of
 from time_lapse import TimeLapse
 
-from stack.layout import Layout
 from stack.supervisor import running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from stack.layout import Program
+    from stack.layout import Layout
 
 ROLES = ("gateway", "tokenservice", "policy")
 
-_SCRAPE_PORT = "OTEL_EXPORTER_PROMETHEUS_PORT"
 _SPEED = 60
 _SCRAPE_SECONDS = 0.5
 _START_SECONDS = 4
 """How long the stack takes to start on a machine that can bear that speed."""
 _SLOWEST = 8
 _LOOKBACK = "5m"  # Prometheus' default
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scraped(Layout):
-    """A stack each of whose roles has a port to be scraped at."""
-
-    scrape_ports: Mapping[str, int]
-
-    @property
-    def programs(self) -> list[Program]:
-        """The programs of the stack, with their ports."""
-        return [
-            replace(each, environment={**each.environment, _SCRAPE_PORT: str(port)})
-            if (port := self.scrape_ports.get(each.name))
-            else each
-            for each in super().programs
-        ]
-
-
-def _scraped(layout: Layout) -> Scraped:
-    own = {each.name: getattr(layout, each.name) for each in fields(layout)}
-    ports = dict(zip(ROLES, free_ports(len(ROLES)), strict=True))
-    return Scraped(**own, scrape_ports=ports)
 
 
 @asynccontextmanager
@@ -72,7 +45,7 @@ async def observed(make_layout: Callable[..., Layout], place: Path) -> AsyncIter
         run = opened.enter_async_context
         store = await run(valkey_server(place / "store", config={**DURABLE, "user": USER}))
         endpoint, spans = await run(receiving())
-        plain = make_layout(
+        layout = make_layout(
             POLICY_STORE_URL=url_of(store),
             POLICY_HASH_KEY=HASH_KEY,
             GATEWAY_TRUSTED_PROXIES=HOST,
@@ -80,9 +53,8 @@ async def observed(make_layout: Callable[..., Layout], place: Path) -> AsyncIter
             OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
             OTEL_BSP_SCHEDULE_DELAY="200",
             OTEL_METRICS_EXPORTER="prometheus",
-            OTEL_EXPORTER_PROMETHEUS_HOST=HOST,
+            OTEL_EXPORTER_PROMETHEUS_PORT=str(free_port()),  # and those that follow
         )
-        layout = _scraped(plain)
         started = time.monotonic()
         stack = await run(running(layout))
         slowness = min(max(1.0, (time.monotonic() - started) / _START_SECONDS), _SLOWEST)
@@ -97,7 +69,7 @@ async def observed(make_layout: Callable[..., Layout], place: Path) -> AsyncIter
 
 
 @asynccontextmanager
-async def _watching(place: Path, layout: Scraped, lapse: TimeLapse) -> AsyncIterator[Prometheus]:
+async def _watching(place: Path, layout: Layout, lapse: TimeLapse) -> AsyncIterator[Prometheus]:
     """Run Prometheus with our configuration, but for the time and the ports of this stack."""
     own = place / "prometheus"
     own.mkdir()
@@ -107,7 +79,7 @@ async def _watching(place: Path, layout: Scraped, lapse: TimeLapse) -> AsyncIter
         ("scrape_interval", "scrape_timeout", "evaluation_interval"), every
     )
     for job in config["scrape_configs"]:
-        port = layout.scrape_ports[job["job_name"]]
+        port = layout.scraped[job["job_name"]]
         job["static_configs"] = [{"targets": [f"{HOST}:{port}"]}]
     files = {name: lapse.rules(loaded(name)) for name in config["rule_files"]}
     lookback = lapse.duration(_LOOKBACK)
