@@ -92,11 +92,21 @@ async def test_a_moment_can_be_read(operate: Operate, service: FakeOperations) -
         await moment.press("Escape")
         await operator.count("Issued", 11)
         await moment.blur()
-        box = await operator.page.locator("#traffic-picture path.reason-1").bounding_box()
-        assert box
-        await operator.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        for number in range(10):  # so long that the hand need not be fast
+            service.load = (number, 256)
+            service.second(0, {"USER_BLOCKED": 6})
+        await expect(operator.page.locator("#load-words")).to_have_text("9 of 256 calls")
+        await operator.page.clock.install()
+        await operator.page.clock.fast_forward(10_000)
+        await operator.count("User blocked", 60)
+        middle = """() => {
+          const { x, y, width, height } =
+            document.querySelector("#traffic-picture path.reason-2").getBoundingClientRect();
+          return [x + width / 2, y + height / 2];
+        }"""
+        await operator.page.mouse.move(*await operator.page.evaluate(middle))
         reading = operator.page.locator("#traffic-reading")
-        await expect(reading).to_contain_text("7 ABUSE_DETECTED")
+        await expect(reading).to_contain_text("6 refused: 6 USER_BLOCKED.")
         await operator.page.mouse.move(0, 0)
         await expect(reading).to_contain_text("arrow keys")
 
