@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import NumberDataPoint
 from opentelemetry.sdk.resources import Resource
 
 from serving import metrics
+from serving.instruments import Gauge, Observed
 from serving.scraping import PrometheusReader
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ class Measured:
             for key, value in _found(instrument, labels).items()
             if value != before.get(key, 0)
         }
+
+    def has(self, instrument: Instrument) -> bool:
+        """Return whether it was measured at all: what comes and goes, perhaps before."""
+        if isinstance(instrument, Gauge | Observed):
+            return bool(series().get(instrument.name))
+        return bool(self.grown(instrument))
 
     def total(self, instrument: Instrument, **labels: str | None) -> float:
         """Return by how much the sum of what a histogram measured grew."""

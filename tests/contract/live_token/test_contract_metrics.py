@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live_token import HEALTH, MODEL, USAGE, eventually
+from live_token import HEALTH, MINT, MODEL, USAGE, eventually
 from metering import Measured, measured
 
 from serving import metrics
@@ -112,3 +112,43 @@ async def test_what_is_shed_counts_where_it_is(
     # The gateway's call, tokenservice at work on it; what probed policy and Gemini is not counted.
     assert (at_work or 0) - (before or 0) == 2
     await eventually(lambda: counted.now(metrics.RPC_ACTIVE) == before)
+
+
+async def test_each_hop_is_measured(counted: Measured, chain: Chain) -> None:
+    """A request has a duration at the gateway, and its calls one at both of their ends."""
+    await chain.mint("ann")
+    await chain.mint("ann")  # too soon
+    route = {"method": "POST", "route": MINT}
+    assert counted.more(metrics.HTTP_DURATION, **route, status="200", error=None) == 1
+    assert counted.more(metrics.HTTP_DURATION, **route, status="429", error=None) == 1
+    create = {"method": "tokenservice.v1.TokenService/CreateToken"}
+    reserve = {"method": "policy.v1.PolicyService/Reserve"}
+    for instrument in (metrics.RPC_CLIENT_DURATION, metrics.RPC_SERVER_DURATION):
+        assert counted.more(instrument, **create, code="OK", error=None) == 1
+        assert counted.more(instrument, **create, code="RESOURCE_EXHAUSTED") == 1
+        assert counted.more(instrument, **reserve, code="OK") == 2
+    chain.fail(status=500, count=10)
+    await chain.mint("bob")
+    assert counted.more(metrics.HTTP_DURATION, **route, status="503", error="503") == 1
+    for instrument in (metrics.RPC_CLIENT_DURATION, metrics.RPC_SERVER_DURATION):
+        assert counted.more(instrument, **create, code="UNAVAILABLE", error="UNAVAILABLE") == 1
+
+
+async def test_health_is_no_call(counted: Measured, chain: Chain) -> None:
+    """It is asked all the time: at the gateway alone it has a duration."""
+    before = counted.more(metrics.HTTP_DURATION, route=HEALTH, status="200")
+    assert (await chain.call("GET", HEALTH)).status == 200
+    assert counted.more(metrics.HTTP_DURATION, route=HEALTH, status="200") == before + 1
+    for instrument in (metrics.RPC_CLIENT_DURATION, metrics.RPC_SERVER_DURATION):
+        assert counted.more(instrument) == 0
+
+
+async def test_requests_under_way_show(counted: Measured, chain: Chain) -> None:
+    """For as long as they are."""
+    before = counted.now(metrics.HTTP_ACTIVE) or 0
+    async with chain.held() as asked:
+        waiting = asyncio.ensure_future(chain.mint("ann"))
+        await asked()
+        assert counted.now(metrics.HTTP_ACTIVE) == before + 1
+    await waiting
+    await eventually(lambda: counted.now(metrics.HTTP_ACTIVE) == before)
