@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from metering import Measured, measured
-from policy_server import Page, StillClock, commit, key, reserve, serving_policy
+from policy_server import (
+    PSEUDONYMS,
+    Page,
+    StillClock,
+    Tape,
+    at,
+    commit,
+    key,
+    reserve,
+    serving_policy,
+)
 
 from policy.degraded import DegradingStore
 from policy.effective import EffectivePolicy, Tier
+from policy.explain import Explainer
 from policy.limits import Limits
 from policy.memory import MemoryStore
+from policy.operators.service import OperatorService
 from policy.rules import Mode, Rules, VolumeRule
 from policy.standing import Blocking
-from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
+from policy.v1 import operator_pb2, policy_pb2 as pb, policy_pb2_grpc
 from serving import metrics
 from serving.channel import open_channel
 from serving.stores import StoreUnavailable
@@ -128,6 +140,27 @@ async def test_a_block_in_shadow_mode_is_none(world: World, counted: Measured) -
     for number in range(5):
         await world.guess(number)
     assert counted.grown(metrics.BLOCKS) == {}
+
+
+async def test_an_operators_block_counts_as_such(counted: Measured) -> None:
+    """By whom it is of, and that no rule brought it."""
+    clock, page = StillClock(), Page()
+    store = MemoryStore(clock, lease_ms=30_000)
+    book: Any = page
+    operators = OperatorService(
+        store, Explainer(store, page), book, PSEUDONYMS, recorder=Tape(), clock=clock
+    )
+    context: Any = None
+    await operators.AddBlock(
+        operator_pb2.AddBlockRequest(
+            party=operator_pb2.Party(subject="ann"),
+            reason="tests",
+            actor="op",
+            expire_time=at(clock.now + 60_000),
+        ),
+        context,
+    )
+    assert counted.grown(metrics.BLOCKS) == {_block("user", "operator"): 1}
 
 
 async def test_what_is_given_back_counts(world: World, counted: Measured) -> None:
