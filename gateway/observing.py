@@ -96,7 +96,9 @@ class Observed:
             status=str(status),
             error=str(status) if fault else None,
         )
-        (log.warning if fault else log.info)(
+        # Who asks for health asks every second: that it is well is no news.
+        probe = span is INVALID_SPAN and route not in self._pages and status == HTTPStatus.OK
+        (log.warning if fault else log.debug if probe else log.info)(
             "request",
             method=method,
             route=route,

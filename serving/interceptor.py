@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import structlog
 
 from serving import errors, metrics, rendering, trace_context, tracing
+from serving.log_areas import debugging
 from serving.logs import redact
 
 if TYPE_CHECKING:
@@ -199,6 +200,8 @@ class _Call:
 def _call(name: str, context: Context) -> Iterator[_Call]:
     call, span, inside = _begin(name, context)
     with tracing.within(inside):
+        if debugging(__name__):
+            log.debug("rpc begins", method=name, remaining_ms=_remaining_ms(context))
         try:
             yield call
         except BaseException:
@@ -221,6 +224,11 @@ def _begin(name: str, context: Context) -> tuple[_Call, Span, OtelContext]:
 async def _close(answers: AsyncIterator[Any]) -> None:
     if (close := getattr(answers, "aclose", None)) is not None:
         await close()
+
+
+def _remaining_ms(context: Context) -> int | None:
+    seconds = cast("float | None", context.time_remaining())  # None: no deadline
+    return None if seconds is None else round(seconds * 1000)
 
 
 def _cause(error: Exception | None) -> str | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import structlog
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Status
 
 from serving import metrics, tracing
+from serving.log_areas import debugging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
     from serving.keeping import Notes
+
+log = structlog.get_logger(__name__)
 
 _SCOPE = InstrumentationScope("live-token")
 _MILLION = 1_000_000
@@ -62,6 +66,8 @@ class LateSpans:
 
     def keep(self, notes: Notes) -> None:
         """See Keeper."""
+        if debugging(__name__):
+            log.debug("span kept", name=notes.name, status=notes.status.name)
         self._processor.on_end(
             ReadableSpan(
                 name=notes.name,

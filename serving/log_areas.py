@@ -12,11 +12,16 @@ ALL = "*"
 
 AREAS: dict[str, tuple[str, ...]] = {
     "http": ("gateway",),
-    "rpc": ("serving.interceptor", "serving.shedding", "serving.unserved"),
+    "rpc": (
+        "serving.interceptor",
+        "serving.rpc_client",
+        "serving.shedding",
+        "serving.unserved",
+    ),
     "identity": ("tokenservice.identity", "tokenservice.admission", "tokenservice.client_info"),
     "issuing": ("tokenservice",),
     "policy": ("policy", "tokenservice.policy_client"),
-    "upstream": ("tokenservice.gemini",),
+    "upstream": ("tokenservice.gemini", "tokenservice.upstream_calls"),
     "store": (
         "policy.degraded",
         "policy.redis",

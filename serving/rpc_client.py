@@ -6,12 +6,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import structlog
+
 from serving import metrics, tracing
+from serving.log_areas import debugging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.trace import Span
+
+log = structlog.get_logger(__name__)
 
 
 class ClientCall:
@@ -54,6 +59,12 @@ def called(method: str, *, streams: bool = False) -> Iterator[ClientCall]:
             raise
         finally:
             failed = None if call.code == "OK" else call.code
-            metrics.RPC_CLIENT_DURATION.record(
-                time.perf_counter() - started, method=method, code=call.code, error=failed
-            )
+            seconds = time.perf_counter() - started
+            metrics.RPC_CLIENT_DURATION.record(seconds, method=method, code=call.code, error=failed)
+            if debugging(__name__):
+                log.debug(
+                    "called",
+                    method=method,
+                    code=call.code,
+                    duration_ms=round(seconds * 1000, 3),
+                )

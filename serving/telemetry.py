@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+import structlog
 from opentelemetry import metrics as metrics_api, trace
 from opentelemetry.sdk.environment_variables import (
     OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED,
@@ -30,6 +31,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from serving import measuring, sampling, scraping, sdk_logs, tracing
 from serving.late_spans import LateSpans
+from serving.log_areas import debugging
 from serving.otel_variables import METRICS, TRACES, TelemetryError, Variables
 from serving.version import own_version
 
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 __all__ = ["Judgement", "TelemetryError", "configure"]
+
+log = structlog.get_logger(__name__)
 
 _GRPC: Final = "grpc"
 
@@ -80,6 +84,15 @@ def configure(service: str, judgement: Judgement | None = None) -> Callable[[], 
     )
     with ExitStack() as stack:
         stack.callback(sdk_logs.spare())
+        if debugging(__name__):
+            log.debug(
+                "exports",
+                traces=variables.otlp(TRACES),
+                metrics=variables.otlp(METRICS),
+                scraped=variables.scraped,
+                sampler=variables.sampler,
+                ratio=variables.ratio,
+            )
         _measure(variables, resource, stack)
         _trace(variables, resource, judgement, stack)
         return stack.pop_all().close

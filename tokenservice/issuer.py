@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from serving.log_areas import debugging
 from tokenservice.errors import SealedElsewhere
 from tokenservice.policy_port import Attempt
 from tokenservice.seal import BrokenSeal, Minted
@@ -99,6 +100,13 @@ class Issuer:
         task.add_done_callback(self._done)
         issued = await asyncio.shield(task)
         self._delivered(issued)
+        if debugging(__name__):
+            log.debug(
+                "issued",
+                decision_id=issued.decision_id,
+                model=issued.model,
+                repeated=issued.repeated,
+            )
         return issued
 
     async def drain(self) -> None:

@@ -6,10 +6,15 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from serving import metrics, tracing
+from serving.log_areas import debugging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+log = structlog.get_logger(__name__)
 
 CREATE_AUTH_TOKEN: Final = "create_auth_token"  # noqa: S105 - no password
 LIST_MODELS: Final = "list_models"
@@ -69,8 +74,18 @@ def attempted(
                 span.set_attribute(tracing.HTTP_STATUS, attempt.status)
             if attempt.error is not None:
                 tracing.fail(span, attempt.error)
+            seconds = time.perf_counter() - started
+            if debugging(__name__):
+                log.debug(
+                    "attempt",
+                    operation=operation,
+                    resends=resends,
+                    status=attempt.status,
+                    error=attempt.error,
+                    duration_ms=round(seconds * 1000, 3),
+                )
             metrics.UPSTREAM_DURATION.record(
-                time.perf_counter() - started,
+                seconds,
                 operation=operation,
                 provider=_PROVIDER,
                 model=model,
