@@ -55,16 +55,16 @@ def attempt(request_id: str = "r") -> Attempt:
 
 async def issued(client: PolicyClient) -> int:
     """Return how many tokens the user was issued."""
-    return (await client.usage(ANN, Deadline.after(5))).tokens_last_day
+    return (await client.usage(ANN, Deadline.after(60))).tokens_last_day
 
 
 async def test_a_block_that_ends_without_a_commit_gives_back(client: PolicyClient) -> None:
     """Whatever is raised inside, the charge is released, cooldown included."""
     with pytest.raises(ZeroDivisionError):
-        async with client.reservation(attempt(), Deadline.after(5)):
+        async with client.reservation(attempt(), Deadline.after(60)):
             raise ZeroDivisionError
     assert await issued(client) == 0
-    async with client.reservation(attempt("other"), Deadline.after(5)) as reservation:
+    async with client.reservation(attempt("other"), Deadline.after(60)) as reservation:
         assert (await reservation.commit([EXPIRES], b"s", EXPIRES)).tokens_last_day == 1
     assert await issued(client) == 1
 
@@ -75,9 +75,9 @@ async def test_a_lost_answer_to_reserve_leaves_no_charge(
     """The caller sees POLICY_UNAVAILABLE, and the next request is not held up by it."""
     policy.lost["Reserve"] = 1
     with pytest.raises(PolicyUnavailable):
-        async with client.reservation(attempt(), Deadline.after(5)):
+        async with client.reservation(attempt(), Deadline.after(60)):
             pytest.fail("there was no decision")
-    async with client.reservation(attempt("other"), Deadline.after(5)) as reservation:
+    async with client.reservation(attempt("other"), Deadline.after(60)) as reservation:
         await reservation.commit([EXPIRES], b"s", EXPIRES)
 
 
@@ -86,7 +86,7 @@ async def test_a_lost_answer_to_commit_is_asked_for_again(
 ) -> None:
     """Commit is idempotent: asked twice, it is charged once, and the token is delivered."""
     policy.lost["Commit"] = 1
-    async with client.reservation(attempt(), Deadline.after(5)) as reservation:
+    async with client.reservation(attempt(), Deadline.after(60)) as reservation:
         assert (await reservation.commit([EXPIRES], b"s", EXPIRES)).tokens_last_day == 1
     assert await issued(client) == 1
 
@@ -95,9 +95,9 @@ async def test_an_unknown_commit_is_no_commit(client: PolicyClient, policy: Fake
     """With both answers lost nothing is delivered; a repeat of the request finds the result."""
     policy.lost["Commit"] = 2
     with pytest.raises(PolicyUnavailable):
-        async with client.reservation(attempt(), Deadline.after(5)) as reservation:
+        async with client.reservation(attempt(), Deadline.after(60)) as reservation:
             await reservation.commit([EXPIRES], b"sealed", EXPIRES)
-    async with client.reservation(attempt(), Deadline.after(5)) as again:
+    async with client.reservation(attempt(), Deadline.after(60)) as again:
         assert again.replay
         assert again.replay.sealed_result == b"sealed"
 
@@ -106,7 +106,7 @@ async def test_a_commit_after_the_lease_is_refused(
     client: PolicyClient, policy: FakePolicy
 ) -> None:
     """A reservation that is gone cannot be committed, and there is nothing left to release."""
-    async with client.reservation(attempt(), Deadline.after(5)) as reservation:
+    async with client.reservation(attempt(), Deadline.after(60)) as reservation:
         policy.ledger.expire()
         with pytest.raises(PolicyUnavailable):
             await reservation.commit([EXPIRES], b"s", EXPIRES)
@@ -116,9 +116,9 @@ async def test_a_commit_after_the_lease_is_refused(
 
 async def test_a_concurrent_duplicate_is_told_to_wait(client: PolicyClient) -> None:
     """While one attempt is at work, another at the same request is told for how long."""
-    async with client.reservation(attempt(), Deadline.after(5)):
+    async with client.reservation(attempt(), Deadline.after(60)):
         with pytest.raises(IdempotencyKeyInUse) as busy:
-            async with client.reservation(attempt(), Deadline.after(5)):
+            async with client.reservation(attempt(), Deadline.after(60)):
                 pytest.fail("it is in progress")
     assert busy.value.retry_after == LEASE_MS / 1000
 
@@ -230,7 +230,7 @@ async def test_refusals_are_told_apart(
     """Each reason is an outcome with its words and its wait, and names the decision."""
     policy.refusal = refused
     with pytest.raises(ServiceError) as outcome:
-        async with client.reservation(attempt(), Deadline.after(5)):
+        async with client.reservation(attempt(), Deadline.after(60)):
             pytest.fail("it was refused")
     reason, message, retry_after, metadata = expected
     assert (outcome.value.reason, outcome.value.message) == (reason, message)
@@ -256,7 +256,7 @@ async def test_a_limit_that_was_met_has_its_value(
     """Callers learn which limit it was and how high it is: tokens, or the cooldown's seconds."""
     policy.refusal = refused
     with pytest.raises(RateLimitExceeded) as outcome:
-        async with client.reservation(attempt(), Deadline.after(5)):
+        async with client.reservation(attempt(), Deadline.after(60)):
             pytest.fail("it was refused")
     violation = outcome.value.violation
     assert (violation.subject, violation.value) == met
@@ -266,7 +266,7 @@ async def test_a_reused_request_id_is_refused(client: PolicyClient, policy: Fake
     """Another content under a used id is its own outcome."""
     policy.refusal = refusal(Reason.REASON_REQUEST_ID_REUSED)
     with pytest.raises(IdempotencyKeyReused):
-        async with client.reservation(attempt(), Deadline.after(5)):
+        async with client.reservation(attempt(), Deadline.after(60)):
             pytest.fail("it was refused")
 
 
@@ -299,7 +299,7 @@ async def test_a_release_says_whether_a_token_may_exist(
 ) -> None:
     """Only a definite refusal of Gemini's leaves no doubt that nothing was made."""
     with pytest.raises(type(error)):
-        async with client.reservation(attempt(), Deadline.after(5)):
+        async with client.reservation(attempt(), Deadline.after(60)):
             raise error
     (release,) = policy.all_heard(pb.ReleaseRequest)
     assert release.ambiguous is ambiguous
@@ -312,7 +312,7 @@ async def test_a_lost_reserve_left_no_token(client: PolicyClient, policy: FakePo
     """Without a decision nothing was minted: its release is not ambiguous, and names none."""
     policy.lost["Reserve"] = 1
     with pytest.raises(PolicyUnavailable) as failed:
-        async with client.reservation(attempt(), Deadline.after(5)):
+        async with client.reservation(attempt(), Deadline.after(60)):
             pytest.fail("there was no decision")
     (release,) = policy.all_heard(pb.ReleaseRequest)
     assert release.ambiguous is False
@@ -325,7 +325,7 @@ async def test_a_lost_commit_may_have_left_a_token(
     """A token whose commit nobody confirms was made and dropped: its release is ambiguous."""
     policy.lost["Commit"] = 2
     with pytest.raises(PolicyUnavailable) as failed:
-        async with client.reservation(attempt(), Deadline.after(5)) as reservation:
+        async with client.reservation(attempt(), Deadline.after(60)) as reservation:
             await reservation.commit([EXPIRES], b"sealed", EXPIRES)
     (release,) = policy.all_heard(pb.ReleaseRequest)
     assert release.ambiguous is True
@@ -336,9 +336,9 @@ async def test_policy_is_told_who_asks_whence_and_for_what(
     client: PolicyClient, policy: FakePolicy
 ) -> None:
     """Tier, client and content travel with the reservation, the tier with all that follows."""
-    async with client.reservation(attempt(), Deadline.after(5)) as reservation:
+    async with client.reservation(attempt(), Deadline.after(60)) as reservation:
         await reservation.commit([EXPIRES], b"s", EXPIRES)
-    await client.usage(ANN, Deadline.after(5))
+    await client.usage(ANN, Deadline.after(60))
     reserve, commit, usage = policy.heard
     assert reserve.tier == commit.tier == usage.tier == "gold"
     assert reserve.client == pb.Client(
@@ -356,7 +356,7 @@ async def test_no_headers_and_none_known_are_different(
     client: PolicyClient, policy: FakePolicy, headers: tuple[str, ...] | None, sent: pb.Client
 ) -> None:
     """A request without any watched header says so; where nothing is known, nothing is said."""
-    await client.report_credentials(ClientInfo("", headers), DIGEST, Deadline.after(5))
+    await client.report_credentials(ClientInfo("", headers), DIGEST, Deadline.after(60))
     (report,) = policy.all_heard(pb.ReportRequest)
     assert report.client == sent
     assert report.client.HasField("http_headers") is (headers is not None)
@@ -364,7 +364,7 @@ async def test_no_headers_and_none_known_are_different(
 
 async def test_wrong_credentials_are_reported(client: PolicyClient, policy: FakePolicy) -> None:
     """The report of wrong credentials has their digest, the client and nobody's name."""
-    await client.report_credentials(CALLER.client, DIGEST, Deadline.after(5))
+    await client.report_credentials(CALLER.client, DIGEST, Deadline.after(60))
     (report,) = policy.all_heard(pb.ReportRequest)
     assert report == pb.ReportRequest(
         outcome=pb.ReportRequest.OUTCOME_CREDENTIALS_REJECTED,
@@ -377,7 +377,7 @@ async def test_wrong_credentials_are_reported(client: PolicyClient, policy: Fake
 
 async def test_a_refused_request_is_reported(client: PolicyClient, policy: FakePolicy) -> None:
     """The report of a request has its principal, its digest, its client and its content."""
-    await client.report_request(CALLER, ASKED, Deadline.after(5))
+    await client.report_request(CALLER, ASKED, Deadline.after(60))
     (report,) = policy.all_heard(pb.ReportRequest)
     assert report.outcome == pb.ReportRequest.OUTCOME_REQUEST_REJECTED
     assert (report.subject, report.tier) == ("ann", "gold")
@@ -389,7 +389,7 @@ async def test_a_refused_request_is_reported(client: PolicyClient, policy: FakeP
 async def test_a_report_is_never_too_large(client: PolicyClient, policy: FakePolicy) -> None:
     """What was refused for its length is reported all the same, shortened."""
     asked = TokenRequest(model="m" * 300_000, system_instruction="é" * 300_000)
-    await client.report_request(CALLER, asked, Deadline.after(5))
+    await client.report_request(CALLER, asked, Deadline.after(60))
     (report,) = policy.all_heard(pb.ReportRequest)
     assert report.content == pb.Content(model="m" * 256, system_instruction="é" * 4096)
 
@@ -400,7 +400,7 @@ async def test_a_report_that_is_not_heard_is_dropped(
     """Policy away: one warning, nothing raised, and no decision to name."""
     policy.lost["Report"] = 1
     with capture_logs() as logs:
-        assert await client.report_credentials(CALLER.client, DIGEST, Deadline.after(5)) == ""
+        assert await client.report_credentials(CALLER.client, DIGEST, Deadline.after(60)) == ""
     assert [(line["log_level"], line["method"]) for line in logs] == [("warning", "Report")]
 
 
@@ -421,10 +421,10 @@ async def test_a_report_is_a_decision_by_its_id(client: PolicyClient) -> None:
     with capture_logs() as logs:
         with tracer.start_as_current_span("rpc") as first:
             assert (
-                await client.report_credentials(CALLER.client, DIGEST, Deadline.after(5)) == "d-1"
+                await client.report_credentials(CALLER.client, DIGEST, Deadline.after(60)) == "d-1"
             )
         with tracer.start_as_current_span("rpc") as second:
-            assert await client.report_request(CALLER, ASKED, Deadline.after(5)) == "d-2"
+            assert await client.report_request(CALLER, ASKED, Deadline.after(60)) == "d-2"
     spans: list[Any] = [first, second]
     named = [span.attributes["live_token.decision_id"] for span in spans]
     assert (named, logs) == (["d-1", "d-2"], [])
@@ -434,12 +434,12 @@ async def test_usage_is_told_by_limit(client: PolicyClient) -> None:
     """Each limit arrives with its use and its time, alone and with a commit and a replay."""
     later = LATER.ToMilliseconds()
     cooldown = LimitUse("cooldown", 300_000, 1_500, later)
-    alone = await client.usage(ANN, Deadline.after(5))
+    alone = await client.usage(ANN, Deadline.after(60))
     assert alone.by_limit == (LimitUse("tokens_per_hour", 1, 0, None), cooldown)
-    async with client.reservation(attempt(), Deadline.after(5)) as reservation:
+    async with client.reservation(attempt(), Deadline.after(60)) as reservation:
         committed = await reservation.commit([EXPIRES], b"s", EXPIRES)
     assert committed.by_limit == (LimitUse("tokens_per_hour", 1, 1, None), cooldown)
-    async with client.reservation(attempt(), Deadline.after(5)) as again:
+    async with client.reservation(attempt(), Deadline.after(60)) as again:
         assert again.replay
         assert again.replay.usage == committed
 
@@ -451,7 +451,7 @@ async def test_a_degraded_decision_shows_on_span_and_log(
     policy.degraded = True
     tracer = TracerProvider().get_tracer("test")
     with capture_logs() as logs, tracer.start_as_current_span("rpc") as span:
-        async with client.reservation(attempt(), Deadline.after(5)) as reservation:
+        async with client.reservation(attempt(), Deadline.after(60)) as reservation:
             await reservation.commit([EXPIRES], b"s", EXPIRES)
     attributes: Any = getattr(span, "attributes", {})
     assert attributes["live_token.decision_id"] == "d-1"

@@ -153,7 +153,7 @@ async def policy_client(
     policy: FakePolicy,
     address: str,
     *,
-    timeout: float = 5,  # noqa: ASYNC109 - the client's own
+    timeout: float = 30,  # noqa: ASYNC109 - the client's own
 ) -> AsyncIterator[PolicyClient]:
     """Serve `policy` at `address`, and yield a client of it."""
     server = grpc.aio.server()
