@@ -259,14 +259,17 @@ async def test_everything_is_forgotten_at_once(operate: Operate, service: FakeOp
     service.blocks = [block("u" * 22)]
     async with operate() as operator:
         await operator.watch()
-        service.second(4)
+        service.second(4, {"RATE_LIMIT_EXCEEDED": 3})
         await operator.count("Issued", 4)
+        await operator.page.get_by_text("As a table").click()
         await operator.button("Forget everything").click()
         await expect(operator.announced).to_have_text(
             "Forgotten: the credential, and what was shown."
         )
         await expect(operator.region("Tokens")).not_to_be_visible()
-        assert "u" * 22 not in await operator.page.content()
+        left = await operator.page.content()
+        for shown in ("u" * 22, service.instance, "gemini", "ate limit", "RATE_LIMIT", "path"):
+            assert shown not in left
         calls = len(service.calls)
         await operator.watch()
         assert service.calls[calls] == "WatchOperations"

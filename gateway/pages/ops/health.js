@@ -31,7 +31,10 @@ export class Health {
   }
 
   clear() {
-    this.#instance = "";
+    this.#instance = this.#dependencies = "";
+    for (const id of ["dependencies", "instance", "uptime", "load-words"]) {
+      find(id, HTMLElement).replaceChildren();
+    }
   }
 
   /** @param {Moment} moment */

@@ -39,6 +39,11 @@ export class Legend {
     if (!same) this.#list.replaceChildren(...items);
   }
 
+  clear() {
+    this.#entries.clear();
+    this.#list.replaceChildren();
+  }
+
   /** @param {Series} series */
   #entry({ key, name, style }) {
     const known = this.#entries.get(key);

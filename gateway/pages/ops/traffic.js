@@ -35,6 +35,8 @@ export class Traffic {
   #reading = find("traffic-reading", HTMLElement);
   #table = find("traffic-table", HTMLTableElement);
   #legend = new Legend(find("traffic-legend", HTMLElement), find("traffic-legend-of", HTMLElement));
+  #issuedRate = find("issued-rate", HTMLElement);
+  #refusedRate = find("refused-rate", HTMLElement);
   #picker;
   #waiting = false;
   #width = 0;
@@ -65,7 +67,10 @@ export class Traffic {
   clear() {
     this.#heard.clear();
     this.#picker.follow();
-    this.redraw();
+    this.#place.replaceChildren();
+    this.#legend.clear();
+    this.#table.tBodies[0]?.replaceChildren();
+    this.#issuedRate.textContent = this.#refusedRate.textContent = "–";
   }
 
   /** Writes the table anew. */
@@ -150,8 +155,8 @@ export class Traffic {
     const end = this.#heard.last?.end ?? 0;
     const lately = sum(now - end > LATELY_MS ? [] : samples, end - LATELY_MS, end);
     const perSecond = (/** @type {number} */ count) => (lately.seconds ? short(count / lately.seconds) : "–");
-    find("issued-rate", HTMLElement).textContent = perSecond(lately.issued + lately.replayed);
-    find("refused-rate", HTMLElement).textContent = perSecond(total(lately.refused));
+    this.#issuedRate.textContent = perSecond(lately.issued + lately.replayed);
+    this.#refusedRate.textContent = perSecond(total(lately.refused));
     this.#table.closest("details")?.classList.toggle("empty", samples.length === 0);
   }
 
