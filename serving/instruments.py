@@ -132,31 +132,42 @@ class Instrument:
 
 
 class Counter(Instrument):
-    """Counts what only grows."""
+    """Counts what only grows.
+
+    The sums are our own, and read when metrics are collected: the SDK's, at each
+    call, cost ten times as much, and the only thing that they have more are
+    exemplars of counters.
+    """
 
     kind = "counter"
 
     def __init__(self, name: str, unit: str, about: str, **labels: Label) -> None:
         super().__init__(name, unit, about, **labels)
-        self._counter = _meter.create_counter(name, unit, about)
+        self._sums: dict[tuple[tuple[str, str], ...], float] = {}
+        self._make()(name, callbacks=[self._read], unit=unit, description=about)
+
+    def _make(self) -> Callable[..., Any]:
+        return _meter.create_observable_counter
 
     def add(self, amount: float = 1, /, **values: str | None) -> None:
         """Count `amount` more."""
-        self._counter.add(amount, self._labelled(values))
+        key = tuple(self._labelled(values).items())
+        with self._lock:
+            self._sums[key] = self._sums.get(key, 0) + amount
+
+    def _read(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+        with self._lock:
+            sums = tuple(self._sums.items())
+        return [metrics.Observation(total, dict(key)) for key, total in sums]
 
 
-class Gauge(Instrument):
-    """Counts what comes and goes, as a sum over whoever counts."""
+class Gauge(Counter):
+    """Counts what comes and goes, as a sum over whoever counts: `add` takes less, too."""
 
     kind = "up-down counter"
 
-    def __init__(self, name: str, unit: str, about: str, **labels: Label) -> None:
-        super().__init__(name, unit, about, **labels)
-        self._counter = _meter.create_up_down_counter(name, unit, about)
-
-    def add(self, amount: float, /, **values: str | None) -> None:
-        """Count `amount` more, or less."""
-        self._counter.add(amount, self._labelled(values))
+    def _make(self) -> Callable[..., Any]:
+        return _meter.create_observable_up_down_counter
 
 
 class Histogram(Instrument):

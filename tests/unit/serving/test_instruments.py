@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from serving.instruments import (
     MOST_SETS,
     OTHER,
     Counter,
+    Gauge,
     Histogram,
     Instrument,
     Observed,
@@ -172,3 +174,25 @@ def test_every_metric_is_in_the_table_once() -> None:
     names = [each.name for each in metrics.ALL]
     assert len(names) == len(set(names)) > 20
     assert all(each.about.endswith(".") and each.unit for each in metrics.ALL)
+
+
+def test_counts_of_many_threads_add_up() -> None:
+    """Nothing is lost between them, nor while it is collected; what goes up comes down."""
+    counter = Counter(named(), "1", "", way=label("way", "", "up", "down"))
+    gauge = Gauge(named(), "1", "")
+
+    def work() -> None:
+        for _ in range(5_000):
+            counter.add(way="up")
+            gauge.add(2)
+            gauge.add(-2)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        metering.series()
+    for thread in threads:
+        thread.join()
+    assert values(counter.name) == {("up",): 40_000}
+    assert values(gauge.name) == {(): 0}
