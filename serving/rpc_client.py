@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+_CANCELLED = "CANCELLED"
+
+
 class ClientCall:
     """A call that is being made."""
 
@@ -27,12 +30,11 @@ class ClientCall:
         self.metadata = tuple(carrier.items())
         """What has to go along, so that the trace goes on."""
         self.code = "OK"
+        self.error: str | None = None
 
     def failed(self, code: str) -> None:
         """Note with which status it ends: for a client, each but OK is a failure."""
-        self.code = code
-        if self._span.is_recording():
-            self._span.set_attribute(tracing.RPC_STATUS, code)
+        self.code = self.error = code
         tracing.fail(self._span, code)
 
 
@@ -40,7 +42,8 @@ class ClientCall:
 def called(method: str, *, streams: bool = False) -> Iterator[ClientCall]:
     """Make a call of `method`, as `package.Service/Method`, in the block.
 
-    What `streams` is never slow: it lasts as long as its caller likes.
+    What `streams` lasts as long as its caller likes: it is never slow, and to leave it is
+    no failure.
     """
     carrier: dict[str, str] = {}
     attributes = {tracing.RPC_SYSTEM: "grpc", tracing.RPC_METHOD: method}
@@ -51,16 +54,20 @@ def called(method: str, *, streams: bool = False) -> Iterator[ClientCall]:
             tracing.wait_for(span)
         try:
             yield call
-            if span.is_recording():
-                span.set_attribute(tracing.RPC_STATUS, call.code)
         except BaseException:
             if call.code == "OK":  # we were told to stop
-                call.failed("CANCELLED")
+                if streams:
+                    call.code = _CANCELLED
+                else:
+                    call.failed(_CANCELLED)
             raise
         finally:
-            failed = None if call.code == "OK" else call.code
+            if span.is_recording():
+                span.set_attribute(tracing.RPC_STATUS, call.code)
             seconds = time.perf_counter() - started
-            metrics.RPC_CLIENT_DURATION.record(seconds, method=method, code=call.code, error=failed)
+            metrics.RPC_CLIENT_DURATION.record(
+                seconds, method=method, code=call.code, error=call.error
+            )
             if debugging(__name__):
                 log.debug(
                     "called",
