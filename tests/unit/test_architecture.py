@@ -14,6 +14,7 @@ ALLOWED = {
 }
 LOGIC = (
     "policy.account",
+    "policy.counting",
     "policy.decisions",
     "policy.degraded",
     "policy.effective",
