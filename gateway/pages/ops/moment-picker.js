@@ -21,8 +21,7 @@ export class MomentPicker {
    * @param {HTMLElement} place
    * @param {object} given
    * @param {Heard} given.heard
-   * @param {(time: number) => number} given.across from a time to pixels
-   * @param {(pixels: number) => number} given.when and back
+   * @param {(pixels: number) => number} given.when from the left edge
    * @param {(sample: Sample | undefined) => void} given.read
    * @param {() => void} given.picked
    */
