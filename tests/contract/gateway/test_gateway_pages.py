@@ -103,9 +103,7 @@ async def test_the_playground_knows_where_the_model_is(web: Web) -> None:
     assert json.loads(body) == {"liveUrl": LIVE_URL, "api": "/api/v1/live-token"}
 
 
-@pytest.mark.parametrize(
-    "directory", ["common", "docs", "live-token-client", "ops", "playground"]
-)
+@pytest.mark.parametrize("directory", ["common", "docs", "live-token-client", "ops", "playground"])
 async def test_every_committed_file_is_served(web: Web, directory: str) -> None:
     """A file whose type nobody knows would be missing in a browser, and nowhere else."""
     for path in (ROOM / "pages" / directory).iterdir():
