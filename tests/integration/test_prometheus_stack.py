@@ -1,8 +1,9 @@
 """What a real Prometheus sees of the stack, by our own rules, alerts and dashboards.
 
 One run through what an operator may live to see, in minutes that are seconds: a calm while,
-Gemini failing, the store gone, a wave of refusals, a process killed. After each, totals are
-what callers counted, panels show it, and those alerts ring that should, and no others.
+Gemini failing, the store gone, a wave of refusals, a process killed, the collector gone.
+After each, totals are what callers counted, panels show it, and those alerts ring that
+should, and no others.
 """
 
 from __future__ import annotations
@@ -55,7 +56,6 @@ NOTHING_TO_SHOW = {
     "Records dropped": "the ledger and the decision log keep up",
     "Rules broken, in shadow": "no rule is in shadow mode",
     "Spans not kept": "all are sampled",
-    "Telemetry lost": "the collector takes what it is sent",
     "Turned away": "there is room",
     "Turned away before they were read": "likewise, and all speak HTTP",
     "Tokens beyond 80 % of a limit": "each user asks for few",
@@ -75,8 +75,9 @@ async def test_an_operators_day(make_layout: Callable[..., Layout], tmp_path: Pa
         await the_store_hangs(day)
         await many_are_refused(day, users)
         await the_gateway_is_killed(day)
-        await day.until_silent(BURN_TICKET, meanwhile=day.granted)
         await an_exemplar_leads_to_a_trace(day)
+        await the_collector_hangs(day)
+        await day.until_silent(BURN_TICKET, meanwhile=day.granted)
         day.began = began
         await panels_have_data(day)
         await nothing_secret_is_told(day)
@@ -204,6 +205,17 @@ async def the_gateway_is_killed(day: Observed) -> None:
     await minted_as_answered(day)
     may = {BURN_PAGE, BURN_TICKET}
     await only(day, AWAY, may=may)
+
+
+async def the_collector_hangs(day: Observed) -> None:
+    """Callers get their tokens; what is lost is counted."""
+    await day.begin()
+    day.collector.hold()
+    await day.until_ringing("TelemetryDropped/ticket", meanwhile=day.granted)
+    day.collector.release()
+    await day.until_silent(BURN_PAGE, BURN_TICKET, meanwhile=day.granted)
+    assert max((await day.highest("saturation", "Telemetry lost", "job")).values()) > 0
+    await only(day, {"TelemetryDropped/ticket"}, may={BURN_PAGE, BURN_TICKET})
 
 
 async def an_exemplar_leads_to_a_trace(day: Observed) -> None:

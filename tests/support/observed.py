@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from otlp import Receiver
     from prometheus_process import Prometheus
     from servers import ValkeyServer
+    from servers_proxy import Proxy
     from time_lapse import TimeLapse
 
     from stack.supervisor import Stack
@@ -59,7 +60,9 @@ class Observed:
     client: Caller
     store: ValkeyServer
     prometheus: Prometheus
+    collector: Proxy
     spans: Receiver
+    """What comes to the collector."""
     lapse: TimeLapse
     tally: Tally = field(default_factory=Tally)
     private: list[str] = field(default_factory=list)

@@ -17,6 +17,7 @@ from otlp import receiving
 from prometheus_process import Prometheus, prometheus
 from servers import valkey_server
 from servers_process import HOST, free_port
+from servers_proxy import hole
 from store_failures import DURABLE, HASH_KEY, USER, url_of
 from time_lapse import TimeLapse
 
@@ -44,13 +45,15 @@ async def observed(make_layout: Callable[..., Layout], place: Path) -> AsyncIter
     async with AsyncExitStack() as opened:
         run = opened.enter_async_context
         store = await run(valkey_server(place / "store", config={**DURABLE, "user": USER}))
-        endpoint, spans = await run(receiving())
+        receiver, spans = await run(receiving())
+        collector = await run(hole((HOST, int(receiver.rpartition(":")[2]))))
         layout = make_layout(
             POLICY_STORE_URL=url_of(store),
             POLICY_HASH_KEY=HASH_KEY,
             GATEWAY_TRUSTED_PROXIES=HOST,
-            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{HOST}:{collector.port}",
             OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+            OTEL_EXPORTER_OTLP_TIMEOUT="2",
             OTEL_BSP_SCHEDULE_DELAY="200",
             OTEL_METRICS_EXPORTER="prometheus",
             OTEL_EXPORTER_PROMETHEUS_PORT=str(free_port()),  # and those that follow
@@ -61,7 +64,7 @@ async def observed(make_layout: Callable[..., Layout], place: Path) -> AsyncIter
         lapse = TimeLapse(_SPEED / slowness, _SCRAPE_SECONDS * slowness)
         watching = await run(_watching(place, layout, lapse))
         client = await run(caller(layout))
-        everything = Observed(stack, client, store, watching, spans, lapse)
+        everything = Observed(stack, client, store, watching, collector, spans, lapse)
         await everything.becomes("sum(up)", len(ROLES))
         await everything.begin()
         await everything.until_silent()
