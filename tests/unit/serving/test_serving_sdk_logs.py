@@ -69,6 +69,21 @@ def test_a_logger_speaks_once_a_minute(clock: Clock) -> None:
     assert logs == [common | {"held_back": 0}, common | {"held_back": 100}]
 
 
+@pytest.mark.usefixtures("clock")
+def test_it_does_not_speak_as_before_beside_that() -> None:
+    """What is held back goes to no other handler."""
+    seen: list[logging.LogRecord] = []
+    others = logging.Handler()
+    others.emit = seen.append  # type: ignore[method-assign]
+    logging.getLogger().addHandler(others)
+    try:
+        with capture_logs():
+            EXPORTER.warning("slow")
+    finally:
+        logging.getLogger().removeHandler(others)
+    assert seen == []
+
+
 def test_levels_and_loggers_speak_apart(clock: Clock) -> None:
     """An error is said though there was a warning, and each logger has its own line."""
     with capture_logs() as logs:
