@@ -29,6 +29,8 @@ class Connections:
         self._proxies = proxies
         self._by_source: Counter[_Source] = Counter()
         self._refusing = False
+        for reason in ("full", "address"):
+            metrics.HTTP_CONNECTIONS_REFUSED.add(0, reason=reason)
 
     def enter(self, peer: Address | None) -> bool:
         """Return whether there is room for one more from `peer`; None has no address."""

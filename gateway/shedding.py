@@ -26,6 +26,7 @@ class SheddingCaller:
         self._call = call
         self._free = max_concurrent
         self._exempt = exempt
+        metrics.SHED.add(0)
 
     async def unary(self, binding: Binding, request: Message, options: CallOptions) -> Reply:
         """Return the reply. Raises CallFailedError, UNAVAILABLE if there is no place."""

@@ -150,7 +150,11 @@ class Counter(Instrument):
         return _meter.create_observable_counter
 
     def add(self, amount: float = 1, /, **values: str | None) -> None:
-        """Count `amount` more."""
+        """Count `amount` more.
+
+        0 shows a counter before what it counts has happened: Prometheus sees a change
+        from 0 to 1, but none where a series begins with 1.
+        """
         key = tuple(self._labelled(values).items())
         with self._lock:
             self._sums[key] = self._sums.get(key, 0) + amount

@@ -26,6 +26,7 @@ class Losses:
     ) -> None:
         """Say that `loser` drops `lost`, and count them as `metric`; `clock` counts seconds."""
         self._metric = metric
+        metrics.RECORDS_DROPPED.add(0, log=metric)
         self._drops, self._keeps = f"{loser} drops {lost}", f"{loser} keeps {lost} again"
         self._ends = f"{loser} ends"
         self._clock = clock

@@ -41,6 +41,7 @@ class Places:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.taken = 0
+        metrics.SHED.add(0)
 
     @contextmanager
     def one(self) -> Iterator[None]:

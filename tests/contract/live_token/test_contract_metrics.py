@@ -134,6 +134,15 @@ async def test_each_hop_is_measured(counted: Measured, chain: Chain) -> None:
         assert counted.more(instrument, **create, code="UNAVAILABLE", error="UNAVAILABLE") == 1
 
 
+async def test_what_should_not_happen_is_0_from_the_start(counted: Measured, chain: Chain) -> None:
+    """Prometheus sees the first one, too: not where a series begins with it."""
+    assert (await chain.call("GET", HEALTH)).status == 200
+    for instrument in (metrics.SHED, metrics.LOST_COMMITS):
+        assert counted.now(instrument) is not None
+    for reason in ("full", "address"):
+        assert counted.now(metrics.HTTP_CONNECTIONS_REFUSED, reason=reason) is not None
+
+
 async def test_health_is_no_call(counted: Measured, chain: Chain) -> None:
     """It is asked all the time: at the gateway alone it has a duration."""
     before = counted.more(metrics.HTTP_DURATION, route=HEALTH, status="200")
