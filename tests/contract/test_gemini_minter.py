@@ -169,7 +169,7 @@ async def test_what_may_pass_is_tried_twice_and_no_more(
     """Away, slow, over quota or nonsense: unavailable after the second attempt."""
     await bench.fault(fault)
     with pytest.raises(UpstreamUnavailable) as failed:
-        await mint(await bench.minter(attempt_timeout=0.3))
+        await mint(await bench.minter(attempt_timeout=1.2))
     assert await bench.requests() == 2
     assert failed.value.retry_after == 1.0
     assert_says_nothing(failed.value, "4711")
@@ -184,7 +184,7 @@ async def test_a_mint_without_an_answer_is_ambiguous(
     """Where Gemini refused in so many words no token exists; where it broke off, one may."""
     await bench.fault(fault)
     with pytest.raises(UpstreamUnavailable) as failed:
-        await mint(await bench.minter(attempt_timeout=0.3, attempts=1))
+        await mint(await bench.minter(attempt_timeout=1.2, attempts=1))
     assert failed.value.ambiguous is ambiguous
 
 
@@ -222,7 +222,7 @@ async def test_what_was_never_sent_is_not_ambiguous(bench: Bench) -> None:
 async def test_a_second_attempt_can_succeed(bench: Bench, fault: dict[str, Any]) -> None:
     """A failure that passes costs one short wait and no error."""
     await bench.fault({**fault, "count": 1})
-    token = await mint(await bench.minter(attempt_timeout=0.3))
+    token = await mint(await bench.minter(attempt_timeout=1.2))
     assert token.reveal().startswith("auth_tokens/")
     assert await bench.requests() == 2
     (wait,) = bench.naps.lengths
