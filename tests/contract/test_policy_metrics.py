@@ -189,8 +189,8 @@ async def test_commits_tell_how_full_limits_are(world: World, counted: Measured)
     for request in ("a", "b"):
         await world.stub.Reserve(reserve(request))
         await world.stub.Commit(commit(request))
-    assert counted.total(metrics.QUOTA_USED, limit="tokens_per_hour") == 1 / 2 + 2 / 2
-    assert counted.total(metrics.QUOTA_USED, limit="tokens_per_day") == 1 / 8 + 2 / 8
+    assert counted.total(metrics.QUOTA_USED, limit="tokens_per_hour") == pytest.approx(1 / 2 + 1)
+    assert counted.total(metrics.QUOTA_USED, limit="tokens_per_day") == pytest.approx(3 / 8)
     assert counted.more(metrics.QUOTA_USED) == 4
 
 
