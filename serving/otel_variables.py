@@ -37,11 +37,15 @@ _NUMBERS: Final = (
     _BATCH,
     "OTEL_METRIC_EXPORT_INTERVAL",
     "OTEL_METRIC_EXPORT_TIMEOUT",
+)
+"""What the SDK reads itself: numbers above zero."""
+_SECONDS: Final = (
     "OTEL_EXPORTER_OTLP_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
 )
-"""What the SDK reads itself: numbers above zero."""
+"""What the SDK for Python reads as seconds, where the specification has milliseconds."""
+_MAX_SECONDS: Final = 60
 _MAX_PORT: Final = 65_535
 
 
@@ -92,6 +96,9 @@ class Variables:
         self.disabled = self._word("OTEL_SDK_DISABLED", ("true", "false"), "false") == "true"
         for name in _NUMBERS:
             self._number(name)
+        for name in _SECONDS:
+            if (self._number(name) or 1) > _MAX_SECONDS:
+                raise TelemetryError(f"{name}: must be seconds here, 1 to {_MAX_SECONDS}")
         batch, queue = self._number(_BATCH) or 512, self._number(_QUEUE) or 2048  # the SDK's own
         if batch > queue:
             raise TelemetryError(f"{_QUEUE}: must not be below {_BATCH}, which is {batch}")

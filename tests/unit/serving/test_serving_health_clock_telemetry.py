@@ -117,3 +117,16 @@ def test_a_protocol_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, name:
     monkeypatch.setenv(name, "http/json")
     with pytest.raises(telemetry.TelemetryError, match=f"^{name}: "):
         telemetry.configure("policy")
+
+
+@pytest.mark.usefixtures("_no_telemetry")
+@pytest.mark.parametrize("value", ["10000", "61", "0", "-1", "1.5", "soon"])
+@pytest.mark.parametrize("signal", ["", "_TRACES", "_METRICS"])
+def test_a_patience_that_is_meant_in_milliseconds_is_named(
+    monkeypatch: pytest.MonkeyPatch, signal: str, value: str
+) -> None:
+    """The specification's 10000 would be three hours to the SDK: that stops the start."""
+    name = f"OTEL_EXPORTER_OTLP{signal}_TIMEOUT"
+    monkeypatch.setenv(name, value)
+    with pytest.raises(telemetry.TelemetryError, match=f"^{name}: must be "):
+        telemetry.configure("policy")
