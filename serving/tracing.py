@@ -103,6 +103,11 @@ def begin(
     return span, trace.set_span_in_context(span, parent)
 
 
+def of_caller(carrier: Mapping[str, str]) -> Context:
+    """Return the caller's own context, for what is served without a span."""
+    return _propagator.extract(carrier)
+
+
 @contextmanager
 def within(context: Context) -> Iterator[None]:
     """Run the block in a span's context. The block must not yield to another task's code."""

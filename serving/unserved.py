@@ -13,7 +13,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from serving import errors
+from serving import errors, trace_context, tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -42,15 +42,17 @@ class UnknownMethods(grpc.aio.ServerInterceptor):
 
         async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
             unimplemented = grpc.StatusCode.UNIMPLEMENTED
-            log.info(
-                "rpc",
-                method=method.removeprefix("/")[:_MAX_METHOD],
-                code=unimplemented.name,
-                reason=None,
-                cause=None,
-                request_id=None,
-                duration_ms=0.0,
-            )
+            metadata: Any = context.invocation_metadata() or ()
+            with tracing.within(tracing.of_caller(trace_context.carrier(metadata))):
+                log.info(
+                    "rpc",
+                    method=method.removeprefix("/")[:_MAX_METHOD],
+                    code=unimplemented.name,
+                    reason=None,
+                    cause=None,
+                    request_id=None,
+                    duration_ms=0.0,
+                )
             await context.abort(unimplemented, "There is no such method.")
 
         return grpc.stream_stream_rpc_method_handler(refuse)

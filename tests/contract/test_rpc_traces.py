@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import StatusCode
 from span_tap import said, tapped
 
-from serving import errors, tracing
+from serving import errors, tracing, unserved
 from serving.channel import open_channel
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
@@ -232,6 +232,24 @@ async def test_health_reflection_and_what_is_untraced_have_no_span(tmp_path: Pat
             await check(b"", timeout=30)
             assert await done(call(channel, "test.Service/Nothing", "well")) == "UNIMPLEMENTED"
         assert (tap.spans, service.traces) == ([], [""])
+
+
+async def test_a_method_that_there_is_not_is_told_in_its_callers_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no span of ours, and its line can be found all the same."""
+    traces: list[str] = []
+
+    class Noting:
+        def info(self, event: str, **_: Any) -> None:
+            traces.append(f"{event} {tracing.trace_id()}")
+
+    monkeypatch.setattr(unserved, "log", Noting())
+    with tapped(ALWAYS_ON) as tap:
+        async with serving(tmp_path) as (_, channel):
+            assert await done(call(channel, "test.Service/Nothing", "well")) == "UNIMPLEMENTED"
+        assert tap.spans == []
+    assert traces == [f"rpc {TRACE}"]
 
 
 async def test_a_callers_broken_context_restarts_its_trace(tmp_path: Path) -> None:
