@@ -63,6 +63,23 @@ async def test_blocks_come_page_by_page(operate: Operate, service: FakeOperation
         await expect(operator.blocks).to_have_count(15)
 
 
+async def test_the_focus_is_not_lost(operate: Operate, service: FakeOperations) -> None:
+    """Where the block that has it ends, it goes to the heading; it stays where another ends."""
+    service.blocks = [block(ANN), block(BEN)]
+    async with operate() as operator:
+        await operator.page.clock.install()
+        await operator.watch()
+        await operator.blocks.first.get_by_role("button").focus()
+        del service.blocks[1]
+        await operator.page.clock.fast_forward(5_100)
+        await expect(operator.blocks).to_have_count(1)
+        await expect(operator.blocks.get_by_role("button")).to_be_focused()
+        service.blocks = []
+        await operator.page.clock.fast_forward(5_100)
+        await expect(operator.blocks).to_have_count(0)
+        await expect(operator.page.get_by_role("heading", name="Blocks")).to_be_focused()
+
+
 async def test_nobody_is_blocked(operate: Operate) -> None:
     """Where there is no block, that is said."""
     async with operate() as operator:
