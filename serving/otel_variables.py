@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,12 @@ _SECONDS: Final = (
 """What the SDK for Python reads as seconds, where the specification has milliseconds."""
 _MAX_SECONDS: Final = 60
 _MAX_PORT: Final = 65_535
+_MAX_DIGITS: Final = 9  # eleven days of milliseconds; of more, threads that wait for it die
+_ENDPOINTS: Final = (
+    _ENDPOINT,
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,8 @@ class Variables:
         for name in _SECONDS:
             if (self._number(name) or 1) > _MAX_SECONDS:
                 raise TelemetryError(f"{name}: must be seconds here, 1 to {_MAX_SECONDS}")
+        for name in _ENDPOINTS:
+            self._check_endpoint(name)
         batch, queue = self._number(_BATCH) or 512, self._number(_QUEUE) or 2048  # the SDK's own
         if batch > queue:
             raise TelemetryError(f"{_QUEUE}: must not be below {_BATCH}, which is {batch}")
@@ -118,8 +126,12 @@ class Variables:
             (self._word(n, _PROTOCOLS, "") for n in (signal.protocol, _PROTOCOL) if self.get(n)),
             "http/protobuf",  # the specification's default
         )
-        named = self.get(signal.endpoint) or self.get(_ENDPOINT)
-        return protocol if named and "otlp" in exporters else None
+        name = next((n for n in (signal.endpoint, _ENDPOINT) if self.get(n)), "")
+        if not name or "otlp" not in exporters:
+            return None
+        if protocol != "grpc" and not self.get(name).startswith(("http://", "https://")):
+            raise TelemetryError(f"{name}: must begin with http:// or https://")
+        return protocol
 
     @property
     def scraped(self) -> bool:
@@ -163,10 +175,19 @@ class Variables:
             raise TelemetryError(f"{name}: must be {' or '.join(known)}")
         return word
 
+    def _check_endpoint(self, name: str) -> None:
+        try:
+            parts = urlsplit(self.get(name))
+            port = parts.port if parts.netloc else None
+        except ValueError:
+            raise TelemetryError(f"{name}: must be a URL") from None  # which may hold a password
+        if port == 0 or (parts.scheme in {"http", "https"} and not parts.hostname):
+            raise TelemetryError(f"{name}: must name a host")
+
     def _number(self, name: str) -> int | None:
         text = self.get(name)
         if not text:
             return None
-        if not (text.isascii() and text.isdigit() and int(text)):
-            raise TelemetryError(f"{name}: must be a whole number above 0")
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and int(text)):
+            raise TelemetryError(f"{name}: must be a whole number, 1 to {'9' * _MAX_DIGITS}")
         return int(text)

@@ -102,9 +102,8 @@ def serve(reader: PrometheusReader, host: str, port: int) -> Callable[[], None]:
     registry.register(_Collector(reader))
     try:
         listeners = scrape_http.listen(host, port)
-    except OSError as error:
-        why = "is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        raise ScrapeError(f"{host}:{port} {why}") from error
+    except (OSError, UnicodeError) as error:
+        raise ScrapeError(f"{host}:{port} {_why(error)}") from error
 
     def expose(accepted: str) -> tuple[bytes, str]:
         if _OPENMETRICS in accepted:
@@ -112,6 +111,12 @@ def serve(reader: PrometheusReader, host: str, port: int) -> Callable[[], None]:
         return exposition.generate_latest(registry), exposition.CONTENT_TYPE_PLAIN_0_0_4
 
     return scrape_http.ScrapeServer(listeners, expose).close
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):  # of a label that is empty or too long
+        return "is no address"
+    return "is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
 
 
 def _target(resource: Resource) -> Family:

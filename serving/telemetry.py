@@ -33,6 +33,7 @@ from serving import measuring, sampling, scraping, sdk_logs, tracing
 from serving.late_spans import LateSpans
 from serving.log_areas import debugging
 from serving.otel_variables import METRICS, TRACES, TelemetryError, Variables
+from serving.redacting import redact
 from serving.version import own_version
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace.sampling import Sampler
 
 __all__ = ["Judgement", "TelemetryError", "configure"]
 
@@ -73,17 +75,18 @@ def configure(service: str, judgement: Judgement | None = None) -> Callable[[], 
     variables = Variables(os.environ)
     if variables.disabled:
         return lambda: None
+    sampler = sampling.sampler(variables, heeds_callers=judgement.heeds_callers)
     # What the SDK drops is counted by itself, if asked.
     os.environ.setdefault(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "true")
-    resource = Resource.create(
-        {
-            "service.name": variables.service_name(service),
-            "service.version": own_version(),
-            "service.instance.id": str(uuid4()),
-        }
-    )
     with ExitStack() as stack:
         stack.callback(sdk_logs.spare())
+        resource = Resource.create(
+            {
+                "service.name": variables.service_name(service),
+                "service.version": own_version(),
+                "service.instance.id": str(uuid4()),
+            }
+        )
         if debugging(__name__):
             log.debug(
                 "exports",
@@ -93,16 +96,24 @@ def configure(service: str, judgement: Judgement | None = None) -> Callable[[], 
                 sampler=variables.sampler,
                 ratio=variables.ratio,
             )
-        _measure(variables, resource, stack)
-        _trace(variables, resource, judgement, stack)
+        try:
+            _measure(variables, resource, stack)
+            _trace(variables, sampler, resource, judgement, stack)
+        except TelemetryError:
+            raise
+        except Exception as error:  # of a variable that only the SDK reads
+            raise TelemetryError(f"OTEL_*: {redact(str(error))}") from error
         return stack.pop_all().close
     raise AssertionError("the block above returns")
 
 
 def _trace(
-    variables: Variables, resource: Resource, judgement: Judgement, stack: ExitStack
+    variables: Variables,
+    sampler: Sampler,
+    resource: Resource,
+    judgement: Judgement,
+    stack: ExitStack,
 ) -> None:
-    sampler = sampling.sampler(variables, heeds_callers=judgement.heeds_callers)
     exporter = _span_exporter(variables)
     if exporter is None:
         return

@@ -1,13 +1,14 @@
 """Health, time and the start of tracing."""
 
 import os
+import threading
 import time
 from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2
 
-from serving import clock, telemetry
+from serving import clock, otel_variables, telemetry
 from serving.health import HealthBoard
 from serving.otel_variables import Variables
 
@@ -129,4 +130,61 @@ def test_a_patience_that_is_meant_in_milliseconds_is_named(
     name = f"OTEL_EXPORTER_OTLP{signal}_TIMEOUT"
     monkeypatch.setenv(name, value)
     with pytest.raises(telemetry.TelemetryError, match=f"^{name}: must be "):
+        telemetry.configure("policy")
+
+
+HTTP, GRPC = (
+    {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+    {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+)
+WELL = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+
+
+@pytest.mark.usefixtures("_no_telemetry")
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OTEL_BSP_SCHEDULE_DELAY": "9" * 10},  # which ends the thread that waits for it
+        {"OTEL_BSP_MAX_QUEUE_SIZE": "9" * 30},
+        {"OTEL_METRIC_EXPORT_INTERVAL": "9" * 5000},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1", **GRPC},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://:4317", **GRPC},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:port", **GRPC},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "127.0.0.1:4318", **HTTP},
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "collector", **HTTP},
+        {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "https:/collector/v1/metrics"},
+        {"OTEL_TRACES_SAMPLER": "sometimes", **WELL},
+        {"OTEL_EXPORTER_PROMETHEUS_HOST": "a..b", "OTEL_METRICS_EXPORTER": "prometheus"},
+    ],
+    ids=lambda variables: next(iter(variables)),
+)
+def test_what_cannot_be_read_is_named_before_anything_begins(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    """A value that no exporter or thread could use stops the start, and leaves no thread."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    before = set(threading.enumerate())
+    with pytest.raises(telemetry.TelemetryError, match=f"^{next(iter(variables))}[:,]") as told:
+        telemetry.configure("policy")
+    assert len(str(told.value)) < 200
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.usefixtures("_no_telemetry")
+def test_an_endpoint_for_grpc_may_be_a_host_and_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK takes it without a scheme, too."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4317")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    assert Variables(os.environ).otlp(otel_variables.TRACES) == "grpc"
+
+
+@pytest.mark.usefixtures("_no_telemetry")
+def test_what_only_the_sdk_reads_stops_the_start_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of which it makes an error is told in one line, not by a traceback."""
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "folding")
+    for name, value in {**WELL, **GRPC}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(telemetry.TelemetryError, match=r"^OTEL_\*: .*folding"):
         telemetry.configure("policy")
