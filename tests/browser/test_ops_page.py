@@ -26,6 +26,15 @@ Operate = Callable[..., AbstractAsyncContextManager[Operator]]
 HEX = r"[0-9a-f]{16,}"
 
 
+async def nobody_watches(service: FakeOperations) -> None:
+    """Wait until nobody does."""
+
+    async def none() -> bool:
+        return service.watchers == 0
+
+    await until(none, 20, "nobody watches")
+
+
 async def test_nothing_is_asked_before_somebody_is_there(operate: Operate) -> None:
     """Without a credential the page asks for nothing; with one, it watches once, and lists."""
     async with operate() as operator:
@@ -228,10 +237,7 @@ async def test_a_page_that_is_left_has_forgotten(operate: Operate, service: Fake
         await expect(operator.blocks).to_have_count(1)
         await operator.page.goto("about:blank")
 
-        async def nobody_watches() -> bool:
-            return service.watchers == 0
-
-        await until(nobody_watches, 20, "nobody watches")
+        await nobody_watches(service)
         await operator.page.go_back()
         assert operator.page.url == address
         await expect(operator.state).to_have_text("Not watching")
@@ -270,6 +276,7 @@ async def test_everything_is_forgotten_at_once(operate: Operate, service: FakeOp
         left = await operator.page.content()
         for shown in ("u" * 22, service.instance, "gemini", "ate limit", "RATE_LIMIT", "path"):
             assert shown not in left
+        await nobody_watches(service)
         calls = len(service.calls)
         await operator.watch()
         assert service.calls[calls] == "WatchOperations"

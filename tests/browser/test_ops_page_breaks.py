@@ -200,12 +200,16 @@ async def test_silence_is_no_connection(
 async def test_watching_can_be_stopped(operate: Operate, service: FakeOperations) -> None:
     """A button ends the stream and the lists, and another begins again; what was seen remains."""
     async with operate() as operator:
+        await operator.page.clock.install()
         await operator.watch()
         service.second(4)
         await operator.count("Issued", 4)
         await operator.button("Stop").click()
         await expect(operator.state).to_have_text("Stopped: as you wished.")
         await watched_by(service, 0)
+        lists = service.calls.count("ListBlocks")
+        await operator.page.clock.fast_forward(60_000)
+        assert operator.requests("/blocks") == lists
         await operator.count("Issued", 4)
         await expect(operator.page.locator("#introduction")).not_to_be_visible()
         await operator.button("Watch again").click()

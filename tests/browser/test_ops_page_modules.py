@@ -80,6 +80,7 @@ async def test_events_are_those_of_the_stream(operate: Operate) -> None:
             ("event: end\ndata: {}\n\ndata: 1\n\n", [("end", "{}"), ("message", "1")]),
             (": \n\ndata: 1\n\n: \n\n", [("message", "1")]),
             ("data: 1\r\n\r\ndata:2\r\rdata: 3\n\n", [("message", str(n)) for n in (1, 2, 3)]),
+            ("data: one\r\ndata: two\r\n\r\n", [("message", "one\ntwo")]),
             ("data: one\ndata: two\ndata\n\n", [("message", "one\ntwo\n")]),
             ("event: none\n\ndata: 1\n\n", [("message", "1")]),
             ("id: 7\nretry: 1\ndata:  spaced\n\n", [("message", " spaced")]),
