@@ -84,7 +84,7 @@ def test_each_metric_is_named_in_a_test_of_its_own() -> None:
     named = {
         name
         for file in _test_files()
-        if file.name != "test_contract_metrics_complete.py"
+        if file.name != "test_metrics_complete.py"
         for name in _named_in(file)
     }
     assert {_constant(each) for each in metrics.ALL} - named == set()
