@@ -88,31 +88,38 @@ class ScrapeServer:
             runner.run(self._until_stop())
 
     async def _until_stop(self) -> None:
-        accepting = [asyncio.create_task(self._accept(each)) for each in self._listeners]
-        await self._stop.wait()
-        for task in (*accepting, *self._open):
-            task.cancel()
-        await asyncio.gather(*accepting, *self._open, return_exceptions=True)
         for listener in self._listeners:
+            listener.setblocking(False)  # noqa: FBT003 - the library's
+            self._listen(listener)
+        await self._stop.wait()
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
             listener.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        listener.setblocking(False)  # noqa: FBT003 - the library's
-        while True:
-            try:
-                connection, _ = await self._loop.sock_accept(listener)
-            except OSError:  # it has gone again, or there are too many files
-                await asyncio.sleep(_PAUSE_SECONDS)
-                continue
-            connection.setblocking(False)  # noqa: FBT003 - the library's
-            if len(self._open) >= MAX_CONNECTIONS:
-                oldest = next(iter(self._open))
-                del self._open[oldest]
-                oldest.cancel()
-            self._begin(connection)
+    # Not sock_accept: of one that is cancelled as somebody connects, nobody has the connection.
+    def _listen(self, listener: socket.socket) -> None:
+        if not self._stop.is_set():
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # it has gone again, or there are too many files
+            self._loop.remove_reader(listener)
+            self._loop.call_later(_PAUSE_SECONDS, self._listen, listener)
+            return
+        connection.setblocking(False)  # noqa: FBT003 - the library's
+        if len(self._open) >= MAX_CONNECTIONS:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.cancel()
+        self._begin(connection)
 
     def _begin(self, connection: socket.socket) -> None:
-        task = asyncio.create_task(self._serve(connection))
+        task = self._loop.create_task(self._serve(connection))
         self._open[task] = None
 
         def end(_: asyncio.Task[None]) -> None:  # also of one that was cancelled before it began

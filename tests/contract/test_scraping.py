@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 from contextlib import closing, suppress
@@ -313,6 +314,20 @@ async def test_it_is_closed_at_the_end() -> None:
         assert await reader.read() == b""
     await left(writer)
     socket.create_server(("127.0.0.1", number)).close()
+
+
+@pytest.mark.parametrize("attempt", range(20))
+def test_who_connects_as_it_closes_is_let_go(attempt: int) -> None:
+    """No connection is left to nobody: that would be a warning, and so an error here."""
+    listeners = scrape_http.listen("127.0.0.1", 0)
+    server = scrape_http.ScrapeServer(listeners, lambda _: (b"", "a"))
+    with socket.create_connection(listeners[0].getsockname()) as client:
+        for _ in range(attempt):
+            assert server.connected <= 1
+        server.close()
+        with suppress(ConnectionError):
+            assert client.recv(1) == b""
+    gc.collect()
 
 
 async def test_a_metric_that_cannot_be_shown_ends_nothing() -> None:
