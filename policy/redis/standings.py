@@ -45,11 +45,11 @@ class Standings:
             codec.block_tail(rule.value, POLICY),
             codec.evidence(evidence),
         )
-        standing = codec.standing(reply[2])
-        if standing.block is None:
-            return standing
-        await self._list(offender, standing.block)
-        return replace(standing, fresh=standing.block.since == reply[1])
+        packed, *fresh = reply[2:]
+        standing = replace(codec.standing(packed), fresh=bool(fresh))
+        if standing.block is not None:
+            await self._list(offender, standing.block)
+        return standing
 
     async def _list(self, offender: Offender, block: Block) -> None:
         # In a cluster the index is another server's. The offender's own key decides and is

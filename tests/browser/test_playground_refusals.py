@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from client import caller
 from playground import Visitor
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from stack.supervisor import Stack
 
@@ -83,6 +83,22 @@ async def test_a_wrong_credential_is_shown(visit: Visit) -> None:
         await expect(visitor.page.locator("main")).to_contain_text(
             "no text that a header can carry"
         )
+
+
+async def test_a_credential_counts_that_is_entered_while_the_page_comes(visit: Visit) -> None:
+    """Who is faster than the page does not have to enter it again."""
+    async with visit() as visitor:
+        entered = asyncio.Event()
+
+        async def wait(route: Route) -> None:
+            await entered.wait()
+            await route.continue_()
+
+        await visitor.page.route("**/playground/config.json", wait)
+        await visitor.page.reload(wait_until="commit")
+        await visitor.enter(visitor.bearer)
+        entered.set()
+        await expect(visitor.page.get_by_role("combobox", name="Model")).to_be_visible()
 
 
 async def test_a_credential_is_tried_when_it_is_complete(visit: Visit) -> None:

@@ -95,6 +95,9 @@ async def test_a_kill_leaves_whole_rows_and_a_file_to_go_on_with(tmp_path: Path)
     """After SIGKILL what was written is there, in order, and the next process adds to it."""
     path = tmp_path / "ledger.jsonl"
     process = await started(TOKENSERVICE_LEDGER=str(path))
+    async with asyncio.timeout(60):
+        while path.read_bytes().count(b"\n") < 3:  # noqa: ASYNC110, ASYNC240 - of both kinds
+            await asyncio.sleep(0.01)
     process.kill()
     await process.communicate()
     before = await kept(ledger=str(path))

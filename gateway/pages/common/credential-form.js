@@ -29,6 +29,8 @@ export class CredentialForm {
     for (const input of [this.#text, this.#bearer, this.#apiKey]) {
       input.addEventListener("change", () => this.#introduce());
     }
+    // It may have been entered while the page was still being put together.
+    if (this.#text.value && document.activeElement !== this.#text) void this.#introduce();
   }
 
   forget() {

@@ -3,7 +3,8 @@
 -- and has never more violations than block, less one.
 -- KEYS: an offender's standing. ARGV: clock, given?, rule, violations that block, within, for
 --       how long, the end of the entry that is a block, and evidence: 4 bytes, zeros for none.
--- Answers: code, time, standing: 'V' and violations of 11 bytes, or 'B' and a block.
+-- Answers: code, time, standing: 'V' and violations of 11 bytes, or 'B' and a block; and 1 where
+--          the block came with what was just counted.
 local CLOCK, DONE = 0, 1
 local NONE, VIOLATION = '\0\0\0\0', 11
 
@@ -34,5 +35,6 @@ else
   local length = tonumber(ARGV[6])
   standing = 'B' .. struct.pack('>I6I6', raw, raw + length) .. ARGV[7]
   keep(KEYS[1], standing, length)
+  return { DONE, raw, standing, 1 }
 end
 return { DONE, raw, standing }
