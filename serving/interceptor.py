@@ -119,9 +119,11 @@ def _observed_stream(method: str, behavior: StreamBehavior) -> StreamBehavior:
             raise
         finally:
             with tracing.within(inside):
-                await _close(answers)
-                call.finish(span)
-            tracing.end(span)
+                try:
+                    await _close(name, answers)
+                finally:
+                    call.finish(span)
+                    tracing.end(span)
 
     return observed
 
@@ -221,9 +223,12 @@ def _begin(name: str, context: Context) -> tuple[_Call, Span, OtelContext]:
     return _Call(name, sent[:_MAX_REQUEST_ID] or None), span, inside
 
 
-async def _close(answers: AsyncIterator[Any]) -> None:
+async def _close(name: str, answers: AsyncIterator[Any]) -> None:
     if (close := getattr(answers, "aclose", None)) is not None:
-        await close()
+        try:
+            await close()
+        except Exception:  # nobody waits for an answer any more
+            log.exception("rpc failed", method=name)
 
 
 def _remaining_ms(context: Context) -> int | None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from google.protobuf import struct_pb2
+from metering import Measured
 from structlog.testing import capture_logs
 
-from serving import errors
+from serving import errors, metrics
 from serving.channel import open_channel
 from serving.health import HealthBoard
 from serving.interceptor import RequestInterceptor
@@ -30,15 +31,21 @@ GOOD = struct_pb2.Value(number_value=1).SerializeToString()
 NO_MESSAGE = b"\xff\xff"
 
 
+async def once(request: Any, _context: Any) -> AsyncIterator[Any]:
+    """Answer in a stream of one."""
+    yield request
+
+
 @asynccontextmanager
 async def serving(
-    path: Path, behavior: Behavior, *, most: int = 9, grace: float = 0
+    path: Path,
+    behavior: Behavior,
+    *,
+    watch: Callable[[Any, Any], AsyncIterator[Any]] = once,
+    most: int = 9,
+    grace: float = 0,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Serve one method that does `behavior`, and a stream; the channel leads there."""
-
-    async def watch(request: Any, _context: Any) -> AsyncIterator[Any]:
-        yield request
-
     coding: dict[str, Any] = {
         "request_deserializer": struct_pb2.Value.FromString,
         "response_serializer": struct_pb2.Value.SerializeToString,
@@ -188,3 +195,25 @@ async def test_a_call_that_is_cut_off_is_told(tmp_path: Path, how: str) -> None:
         assert ended.is_set()
         lines = await until_told(logs)
     assert [(method, code) for _, method, code in lines] == [(DO, "CANCELLED")]
+
+
+async def test_a_stream_whose_end_is_a_defect_is_told(tmp_path: Path) -> None:
+    """Its caller has left; and yet it is not at work for ever, and the defect is logged."""
+
+    async def watch(request: Any, _context: Any) -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield request
+        finally:
+            raise ZeroDivisionError
+
+    measured = Measured()
+    async with serving(tmp_path, echo, watch=watch) as channel:
+        with capture_logs() as logs:
+            make: Any = channel.unary_stream
+            call = make(f"/{WATCH}")(GOOD)
+            await call.read()
+            call.cancel()
+            assert await until_told(logs) == [("info", WATCH, "CANCELLED")]
+    assert [line["log_level"] for line in logs if line["event"] == "rpc failed"] == ["error"]
+    assert measured.more(metrics.RPC_ACTIVE) == 0

@@ -51,7 +51,10 @@ class Service:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "not here")
             case "hang":
                 self.begun.set()
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.ended.set()
         return request
 
     async def watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
@@ -186,6 +189,7 @@ async def test_a_call_that_its_caller_leaves_has_an_ended_span(tmp_path: Path) -
                 answer = call(channel, DO, "hang")
                 await asyncio.wait_for(service.begun.wait(), 20)
                 answer.cancel()
+                await asyncio.wait_for(service.ended.wait(), 20)
             told = [said(span)[tracing.RPC_STATUS] for span in tap.spans]
         assert told == (["CANCELLED"] if sampler else [])
 
