@@ -1,0 +1,1 @@
+import serving as serving  # before grpc is imported
