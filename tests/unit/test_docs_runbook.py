@@ -124,8 +124,9 @@ def test_lines_that_it_looks_for_are_logged() -> None:
 
 
 def test_settings_that_it_names_are_settings() -> None:
-    """Variables of ours and of OpenTelemetry stand in docs/settings.md."""
-    known = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    """Variables of ours and of OpenTelemetry stand in docs/settings.md, or are the tool's."""
+    documents = ("docs/settings.md", "docs/operators.md")
+    known = "".join((ROOT / name).read_text(encoding="utf-8") for name in documents)
     begins = "POLICY|TOKENSERVICE|GATEWAY|GEMINI|LIVE_API|OTEL|TRACE"
     for name in ("docs/runbook.md", "docs/metrics.md", "deploy/observability/README.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
