@@ -91,7 +91,7 @@ SHED = Counter(
 ISSUED = Counter(
     "live_token.tokens.issued",
     "{token}",
-    "Tokens delivered for the first time.",
+    "Tokens made and charged, whether or not their caller still waited.",
     model=_MODEL,
     tier=_TIER,
 )
