@@ -31,7 +31,7 @@ PROMETHEUS = (
 )
 """What Prometheus 3 sends."""
 READERS: dict[str, Any] = {"": plain, OPENMETRICS: openmetrics}
-METHOD = "test.Service/Scraped"
+METHOD, FORMS = "test.Service/Scraped", "test.Service/Forms"
 
 
 @dataclass
@@ -79,8 +79,8 @@ def port() -> Iterator[Port]:
     metrics.SHED.add()
     close = scraping.serve(metering.READER, "localhost", number)
     yield Port(number)
-    metrics.RPC_ACTIVE.add(-1)
     close()
+    metrics.RPC_ACTIVE.add(-1)
 
 
 async def families(port: Port, accept: str) -> dict[str, Any]:
@@ -94,13 +94,14 @@ async def families(port: Port, accept: str) -> dict[str, Any]:
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
 async def test_each_form_parses(port: Port, accept: str) -> None:
     """Prometheus's text, and OpenMetrics, with types, help and what is measured."""
+    metrics.RPC_SERVER_DURATION.record(0.02, method=FORMS, code="OK")
     found = await families(port, accept)
     calls = found["rpc_server_call_duration_seconds"]
     assert (calls.type, calls.documentation) == ("histogram", metrics.RPC_SERVER_DURATION.about)
     samples = {
         (each.name.rpartition("_")[2], each.labels.get("le")): each.value
         for each in calls.samples
-        if each.labels["rpc_method"] == METHOD
+        if each.labels["rpc_method"] == FORMS
     }
     bounds = [repr(bound) for bound in metrics.RPC_SERVER_DURATION.bounds]
     assert [le for name, le in samples if name == "bucket"] == [*bounds, "+Inf"]
