@@ -115,9 +115,10 @@ async def _until(
                 return
             yield message
     finally:
-        tasks = [each for each in (pending, stopping) if each is not None and not each.done()]
+        tasks = [each for each in (pending, stopping) if each is not None]
         for each in tasks:
             each.cancel()
+        # Also one that has just failed, or asyncio would log that nobody asked how it ended.
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
