@@ -90,3 +90,16 @@ def test_there_is_a_dashboard_for_each_matter() -> None:
     assert stems == {"quota", "refusals", "saturation", "traffic", "upstream"}
     text = (OBSERVABILITY / "README.md").read_text(encoding="utf-8")
     assert stems == set(re.findall(r"`dashboards/(\w+)\.json`", text))
+
+
+def test_watching_is_no_slow_request() -> None:
+    """The operations page's stream lasts for minutes: percentiles are of one route, or without."""
+    apart = ('http_route="', 'http_route!~".*:watch"', 'rpc_method!~".*/Watch.*"')
+    asked = [
+        query
+        for path in DASHBOARDS
+        for _, query, _ in dashboard_queries(dashboard(path))
+        if "histogram_quantile" in query and re.search("(request|call)_duration", query)
+    ]
+    assert asked
+    assert [query for query in asked if not any(words in query for words in apart)] == []
