@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from policy.decisions import Committed, Release
 from policy.limits import Limit
 from policy.record import outcome_name
+from policy.rules import Mode, Rule
 from serving import metrics
 
 if TYPE_CHECKING:
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
     from policy.judge import Ruling
 
 _REFUSED = "refused_"
+
+
+def begin() -> None:
+    """Show what has not happened yet, so that its first time is seen as a change."""
+    metrics.LOST_COMMITS.add(0)
+    for rule in Rule:
+        for mode in (Mode.ENFORCE, Mode.SHADOW):
+            metrics.FINDINGS.add(0, rule=rule.value, mode=mode.value)
+    for outcome in Release:
+        metrics.REFUNDS.add(0, outcome=outcome.value)
 
 
 def ruling(ruled: Ruling) -> None:

@@ -13,7 +13,7 @@ from policy.decisions import Attempt
 from policy.judge import Request
 from policy.operators.refused import MostRefused
 from policy.v1 import policy_pb2 as pb, policy_pb2_grpc
-from serving import errors, metrics
+from serving import errors
 from serving.stores import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         self._recorder = recorder
         self._clock = clock
         self._refused = refused or MostRefused(clock)
-        metrics.LOST_COMMITS.add(0)
+        counting.begin()
 
     async def Reserve(self, request: pb.ReserveRequest, context: Context) -> pb.ReserveResponse:
         """Charge a user's quota, all of it or none."""

@@ -190,7 +190,7 @@ async def test_streams_take_no_place_of_a_call(tmp_path: Path) -> None:
 
 async def test_old_connections_end_without_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server lets a connection go when its time is over, and no call notices."""
-    options = dict(server_module._OPTIONS) | {"grpc.max_connection_age_ms": 50}
+    options = dict(server_module._OPTIONS) | {"grpc.max_connection_age_ms": 300}
     monkeypatch.setattr(server_module, "_OPTIONS", list(options.items()))
     service = Service()
     service.held.set()

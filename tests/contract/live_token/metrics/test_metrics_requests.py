@@ -141,6 +141,9 @@ async def test_what_should_not_happen_is_0_from_the_start(counted: Measured, cha
         assert counted.now(instrument) is not None
     for reason in ("full", "address"):
         assert counted.now(metrics.HTTP_CONNECTIONS_REFUSED, reason=reason) is not None
+    for mode in ("enforce", "shadow"):
+        assert counted.now(metrics.FINDINGS, rule="volume", mode=mode) is not None
+    assert counted.now(metrics.REFUNDS, outcome="kept") is not None
 
 
 async def test_health_is_no_call(counted: Measured, chain: Chain) -> None:
