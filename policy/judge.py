@@ -15,6 +15,7 @@ import structlog
 
 from policy import patterns, signs
 from policy.decisions import Abusive, Blocked, Denied, Noted
+from policy.record import outcome_name
 from policy.rules import Finding, Mode, Rule
 from policy.standing import Offender, Party
 from policy.tries import TryKind
@@ -221,7 +222,7 @@ def _ruled(
         log.debug(
             "judged",
             decision_id=name,
-            outcome=type(outcome).__name__,
+            outcome=outcome_name(outcome),
             tier=tier.name,
             findings={
                 each.rule.value: f"{each.mode.value} {each.observed:g} of {each.threshold:g}"
