@@ -212,6 +212,18 @@ async def test_a_stream_that_nobody_reads_on_ends_in_order(
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
 
 
+async def test_a_stream_is_never_slow(tmp_path: Path) -> None:
+    """It lasts as long as its caller likes: that alone is no reason to keep its span."""
+    with tapped() as tap:
+        async with serving(tmp_path) as (service, channel):
+            answer = call(channel, WATCH, "hang")
+            await asyncio.wait_for(service.begun.wait(), 20)
+            tap.clock.advance(60)
+            answer.cancel()
+            await asyncio.wait_for(service.ended.wait(), 20)
+        assert tap.names == []
+
+
 async def test_streams_at_once_do_not_mix_their_traces(tmp_path: Path) -> None:
     """What a handler says between two answers is in the trace of its own call."""
     parents = [f"{number:032x}" for number in range(1, 9)]
