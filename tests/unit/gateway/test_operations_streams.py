@@ -1,4 +1,4 @@
-"""Streams of what operators watch end without a trace of how they were left."""
+"""Streams of what operators watch, however long they last and however they are left."""
 
 import asyncio
 import gc
@@ -8,11 +8,16 @@ from typing import Any
 
 import grpc
 import pytest
+from span_tap import tapped
+from starlette.datastructures import Headers
 
-from gateway.operations import OperationsCaller
+from gateway.operations import SERVICE, OperationsCaller
+from gateway.tracing import TracedCaller, request_span
 from gateway.transcoding.calling import CallOptions, Reply, ReplyStream
 from gateway.transcoding.errors import CallFailedError
+from gateway.transcoding.router import make_router
 from serving.recent import RecentDurations
+from tokenservice.v1.operations_pb2 import WatchOperationsRequest
 
 
 class Failing:
@@ -63,3 +68,16 @@ async def test_who_leaves_as_the_stream_fails_leaves_no_line(turns: int) -> None
     del watching
     gc.collect()
     assert told == []
+
+
+async def test_who_watches_for_long_is_not_slow() -> None:
+    """A stream lasts as long as its caller likes: that alone keeps no span of its request."""
+    (binding,) = (each for each in make_router([SERVICE]).bindings if each.streams)
+    failing, nothing = Failing(), CallOptions()
+    caller = TracedCaller(failing)
+    with tapped() as tap:
+        for seconds in (0, 60):
+            with request_span("GET", binding.template.text, Headers()):
+                async with caller.stream(binding, WatchOperationsRequest(), nothing):
+                    tap.clock.advance(seconds)
+        assert tap.names == []
