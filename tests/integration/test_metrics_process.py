@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from layouts import free_ports
+from otlp import receiving
 from otlp_metrics import receiving_metrics
 from policy_server import reserve
 from prometheus_client.parser import text_string_to_metric_families as parsed
@@ -223,6 +224,20 @@ async def test_what_was_measured_last_is_sent_at_the_end(tmp_path: Path) -> None
         async with policy(tmp_path, **variables) as target:
             await decide(target, "a")
         await receiver.until(lambda sent: metrics.DECISIONS.name in sent.get("policy", {}))
+
+
+async def test_what_was_traced_last_is_sent_at_the_end(tmp_path: Path) -> None:
+    """So are the spans that wait, however long the pauses between exports are."""
+    async with receiving() as (endpoint, receiver):
+        variables = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+            "OTEL_BSP_SCHEDULE_DELAY": "3600000",
+        }
+        async with policy(tmp_path, **variables) as target:
+            await decide(target, "a")
+        names = {span.name for _, span in receiver.spans}
+    assert "policy.v1.PolicyService/Reserve" in names
 
 
 async def test_it_may_be_scraped_and_send(tmp_path: Path) -> None:
