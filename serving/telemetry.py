@@ -13,6 +13,7 @@ drops (`otel.sdk.processor.span.processed`, `otel.sdk.exporter.span.exported`).
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -37,7 +38,7 @@ from serving.redacting import redact
 from serving.version import own_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -80,6 +81,8 @@ def configure(service: str, judgement: Judgement | None = None) -> Callable[[], 
     os.environ.setdefault(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "true")
     with ExitStack() as stack:
         stack.callback(sdk_logs.spare())
+        flushes: list[Callable[[], None]] = []
+        stack.callback(_at_once, flushes)
         resource = Resource.create(
             {
                 "service.name": variables.service_name(service),
@@ -97,8 +100,8 @@ def configure(service: str, judgement: Judgement | None = None) -> Callable[[], 
                 ratio=variables.ratio,
             )
         try:
-            _measure(variables, resource, stack)
-            _trace(variables, sampler, resource, judgement, stack)
+            flushes += _measure(variables, resource, stack)
+            flushes += _trace(variables, sampler, resource, judgement, stack)
         except TelemetryError:
             raise
         except Exception as error:  # of a variable that only the SDK reads
@@ -113,10 +116,11 @@ def _trace(
     resource: Resource,
     judgement: Judgement,
     stack: ExitStack,
-) -> None:
+) -> list[Callable[[], None]]:
+    """Begin to export spans; return what flushes them."""
     exporter = _span_exporter(variables)
     if exporter is None:
-        return
+        return []
     processor = BatchSpanProcessor(exporter)
     provider = TracerProvider(
         resource=resource,
@@ -131,11 +135,14 @@ def _trace(
             processor, resource, slow_ms=judgement.slow_ms, per_second=judgement.kept_per_second
         )
     )
-    stack.callback(provider.shutdown)
     stack.callback(tracing.keep_with, None)
+    return [provider.shutdown]
 
 
-def _measure(variables: Variables, resource: Resource, stack: ExitStack) -> None:
+def _measure(
+    variables: Variables, resource: Resource, stack: ExitStack
+) -> list[Callable[[], None]]:
+    """Begin to show and export metrics; return what flushes them."""
     readers: list[MetricReader] = []
     if (exporter := _metric_exporter(variables)) is not None:
         readers.append(PeriodicExportingMetricReader(exporter))
@@ -150,11 +157,20 @@ def _measure(variables: Variables, resource: Resource, stack: ExitStack) -> None
                 f"OTEL_EXPORTER_PROMETHEUS_HOST, OTEL_EXPORTER_PROMETHEUS_PORT: {error}"
             ) from error
     if not readers:
-        return
+        return []
     provider = MeterProvider(readers, resource, shutdown_on_exit=False)
     metrics_api.set_meter_provider(provider)
     measuring.process()
-    stack.callback(provider.shutdown)
+    return [provider.shutdown]
+
+
+def _at_once(flushes: Sequence[Callable[[], None]]) -> None:
+    """Flush all at the same time: a stop waits for them together, and one may be slow."""
+    threads = [threading.Thread(target=flush, daemon=True) for flush in flushes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _span_exporter(variables: Variables) -> SpanExporter | None:

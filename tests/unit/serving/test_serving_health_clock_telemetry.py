@@ -2,6 +2,7 @@
 
 import os
 import threading
+import threading
 import time
 from typing import Any
 
@@ -188,3 +189,11 @@ def test_what_only_the_sdk_reads_stops_the_start_too(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, value)
     with pytest.raises(telemetry.TelemetryError, match=r"^OTEL_\*: .*folding"):
         telemetry.configure("policy")
+
+
+def test_spans_and_metrics_are_flushed_at_once() -> None:
+    """A stop has two seconds for both: neither waits until the other is through."""
+    both = threading.Barrier(2, timeout=30)
+    met: list[int] = []
+    telemetry._at_once([lambda: met.append(both.wait())] * 2)
+    assert sorted(met) == [0, 1]
