@@ -39,9 +39,26 @@ export class CredentialForm {
     void this.#introduce();
   }
 
+  get isFilled() {
+    return this.#text.value.trim() !== "";
+  }
+
+  focus() {
+    this.#text.focus();
+  }
+
   /** Empties the field; who asks remains who it was. */
   empty() {
     this.#text.value = "";
+  }
+
+  /**
+   * Says that who was accepted is not any more.
+   *
+   * @param {string} why
+   */
+  reject(why) {
+    this.#say(why, true);
   }
 
   #guessKind() {

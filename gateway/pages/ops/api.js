@@ -6,6 +6,7 @@ import { systemClock } from "../live-token-client/clock.js";
 import { LiveTokenError, refusalOf } from "../live-token-client/errors.js";
 import { Requests } from "../live-token-client/requests.js";
 import { eventsOf } from "./event-stream.js";
+import { isRejection } from "./rejection.js";
 
 /**
  * @import {LiveTokensOptions} from "../live-token-client/index.js"
@@ -18,8 +19,31 @@ const SILENCE_MS = 20_000; // the gateway says each 15 seconds that it lives
 
 /** Asks as whoever the credential says. */
 export class Operations {
+  #rejected;
   /** @type {Credential} */
-  credential = { kind: "bearer", text: "" };
+  #credential = { kind: "bearer", text: "" };
+  /** @type {Refused | undefined} */
+  #rejection;
+
+  /** @param {(refused: Refused) => void} rejected the credential is, for what is not the stream */
+  constructor(rejected) {
+    this.#rejected = rejected;
+  }
+
+  /** @param {Credential} credential */
+  set credential(credential) {
+    this.#credential = credential;
+    this.#rejection = undefined;
+  }
+
+  /**
+   * Asks nothing more but the stream, until there is another credential or the stream takes it.
+   *
+   * @param {Refused} rejection
+   */
+  isRejected(rejection) {
+    this.#rejection = rejection;
+  }
 
   /**
    * Yields what becomes of the requests, once a second, until the service asks to come again.
@@ -30,9 +54,10 @@ export class Operations {
    */
   async *watch(signal) {
     const silence = new Silence();
-    const { answer, traceId } = await asked(this.credential, (how) =>
+    const { answer, traceId } = await asked(this.#credential, (how) =>
       opened(how, AbortSignal.any([signal, silence.signal])),
     );
+    this.#rejection = undefined;
     try {
       for await (const { event, data } of eventsOf(bodyOf(answer), () => silence.isBroken())) {
         if (event === "end") return;
@@ -87,16 +112,26 @@ export class Operations {
   }
 
   /**
+   * Asks, but not with what was rejected: each time would count against the address.
+   *
    * @param {"GET" | "POST"} method
    * @param {string} path
    * @param {object} [content]
    */
   async #ask(method, path, content) {
+    if (this.#rejection) throw this.#rejection;
+    const credential = this.#credential;
     const body = content && { body: JSON.stringify(content) };
-    const { answer } = await asked(this.credential, (how) =>
-      new Requests({ ...how, clock: systemClock }).ask({ method, path: PATH + path, ...body }),
-    );
-    return answer.body;
+    try {
+      const { answer } = await asked(credential, (how) =>
+        new Requests({ ...how, clock: systemClock }).ask({ method, path: PATH + path, ...body }),
+      );
+      return answer.body;
+    } catch (error) {
+      const now = credential === this.#credential && !this.#rejection;
+      if (now && error instanceof Refused && isRejection(error)) this.#rejected(error);
+      throw error;
+    }
   }
 }
 

@@ -8,8 +8,10 @@ import { Blocks } from "./blocks.js";
 import { Health } from "./health.js";
 import { Heard } from "./heard.js";
 import { showLatency } from "./latency.js";
+import { Known } from "./known.js";
 import { Polling } from "./polling.js";
 import { showRefusedClients } from "./refused-clients.js";
+import { NO_LONGER_ACCEPTED, isRejection } from "./rejection.js";
 import { StateLine } from "./state-line.js";
 import { Traffic } from "./traffic.js";
 import { Watching } from "./watching.js";
@@ -29,18 +31,21 @@ const seen = find("seen", HTMLElement);
 const note = find("another-process", HTMLElement);
 let stopRefusal = () => {};
 
-const operations = new Operations();
+const operations = new Operations((refused) => {
+  watching.end(); // it was let in before, and would go on until the service asks it to come again
+  showState({ kind: "stopped", why: NO_LONGER_ACCEPTED }, refused);
+});
 const heard = new Heard();
 const traffic = new Traffic(heard);
 const health = new Health();
 const stateLine = new StateLine();
-const blocks = new Blocks(operations, () => polls.blocks.start());
+const blocks = new Blocks(operations, () => polls.blocks.refresh());
 const polls = {
-  clients: new Polling(find("clients-refusal", HTMLElement), async () => {
+  clients: new Polling(new Known("clients"), async () => {
     const { clients, since } = await operations.refused();
     return () => showRefusedClients(clients, since);
   }),
-  blocks: new Polling(find("blocks-refusal", HTMLElement), () => blocks.ask()),
+  blocks: new Polling(new Known("blocks"), () => blocks.ask()),
 };
 const watching = new Watching(operations, { state: showState, moment: showMoment });
 const credentialForm = new CredentialForm({
@@ -56,7 +61,9 @@ const credentialForm = new CredentialForm({
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (stateLine.kind === "stopped") again();
+  if (stateLine.kind !== "stopped") return;
+  if (stateLine.mayGoOn || credentialForm.isFilled) again();
+  else credentialForm.focus();
 });
 whenPressed(find("stop", HTMLButtonElement), () => {
   watching.end();
@@ -79,22 +86,38 @@ showState({ kind: "idle" });
  * @param {Refused} [refused]
  */
 function showState(state, refused) {
-  stateLine.show(state);
+  const stopped = state.kind === "stopped" ? refused : undefined;
+  const rejection = stopped && isRejection(stopped) ? stopped : undefined;
+  if (rejection) reject(rejection);
+  stateLine.show(state, !rejection);
   hideRefusal();
-  const live = state.kind === "live";
-  seen.classList.toggle("stale", !live);
-  if (refused && (state.kind === "stopped" || refused.status)) {
-    stopRefusal = showRefusal(refusalPlace, refused);
-  }
-  if (live) showWhatIsSeen();
+  if (refused && (stopped || refused.status)) stopRefusal = showRefusal(refusalPlace, refused);
+  if (state.kind === "live") showWhatIsSeen();
   else for (const poll of Object.values(polls)) poll.stop();
-  if (state.kind === "stopped" && refused) form.hidden = false;
+  if (state.kind === "stopped" || (state.kind === "waiting" && !state.planned)) markAsOld(rejection);
+  if (stopped) form.hidden = false;
+}
+
+/** @param {Refused} rejection */
+function reject(rejection) {
+  operations.isRejected(rejection);
+  credentialForm.reject(rejection.message);
+}
+
+/** @param {Refused} [rejection] */
+function markAsOld(rejection) {
+  seen.classList.add("stale");
+  for (const { known } of Object.values(polls)) {
+    if (rejection) known.isDenied(rejection.message);
+    else known.isOld();
+  }
 }
 
 function showWhatIsSeen() {
   const hadFocus = form.contains(document.activeElement);
   form.hidden = true;
   seen.hidden = false;
+  seen.classList.remove("stale");
   if (hadFocus) find("traffic-title", HTMLElement).focus();
   for (const poll of Object.values(polls)) poll.start();
 }

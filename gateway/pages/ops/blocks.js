@@ -22,6 +22,7 @@ export class Blocks {
   #none = find("blocks-none", HTMLElement);
   #outcome = find("blocks-outcome", HTMLElement);
   #title = find("blocks-title", HTMLElement);
+  #count = find("blocks-count", HTMLElement);
   #more = find("blocks-more", HTMLButtonElement);
   #pages = 1;
   /** @type {Map<string, { item: HTMLElement, stop: () => void }>} */
@@ -87,7 +88,7 @@ export class Blocks {
     });
     this.#none.hidden = blocks.length > 0;
     this.#more.hidden = !more;
-    this.#title.textContent = blocks.length ? `Blocks (${blocks.length}${more ? "+" : ""})` : "Blocks";
+    this.#count.textContent = blocks.length ? `(${blocks.length}${more ? "+" : ""})` : "";
     if (hadFocus && document.activeElement === document.body) this.#title.focus();
   }
 

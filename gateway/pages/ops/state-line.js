@@ -15,14 +15,19 @@ export class StateLine {
   #said = "";
   /** @type {State["kind"]} */
   kind = "idle";
+  mayGoOn = true;
 
-  /** @param {State} state */
-  show(state) {
+  /**
+   * @param {State} state
+   * @param {boolean} [mayGoOn] with the same credential
+   */
+  show(state, mayGoOn = true) {
     this.#stopCountDown();
     this.kind = state.kind;
+    this.mayGoOn = mayGoOn;
     this.#line.className = `state ${state.kind}`;
     this.#stop.hidden = !["connecting", "live", "waiting"].includes(state.kind);
-    this.#again.hidden = !["waiting", "stopped"].includes(state.kind);
+    this.#again.hidden = !mayGoOn || !["waiting", "stopped"].includes(state.kind);
     this.#again.textContent = state.kind === "waiting" ? "Try now" : "Watch again";
     switch (state.kind) {
       case "idle":
