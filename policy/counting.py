@@ -8,6 +8,7 @@ from policy.decisions import Committed, Release
 from policy.limits import Limit
 from policy.record import outcome_name
 from policy.rules import Mode, Rule
+from policy.standing import Party
 from serving import metrics
 
 if TYPE_CHECKING:
@@ -20,9 +21,12 @@ _REFUSED = "refused_"
 def begin() -> None:
     """Show what has not happened yet, so that its first time is seen as a change."""
     metrics.LOST_COMMITS.add(0)
-    for rule in Rule:
-        for mode in (Mode.ENFORCE, Mode.SHADOW):
-            metrics.FINDINGS.add(0, rule=rule.value, mode=mode.value)
+    for mode in (Mode.ENFORCE, Mode.SHADOW):
+        for each in Rule:
+            metrics.FINDINGS.add(0, rule=each.value, mode=mode.value)
+    for party in Party:
+        for rule in (*(rule.value for rule in Rule), "operator"):
+            metrics.BLOCKS.add(0, party=party.value, rule=rule)
     for outcome in Release:
         metrics.REFUNDS.add(0, outcome=outcome.value)
 
