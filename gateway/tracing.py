@@ -18,16 +18,13 @@ from gateway.transcoding.calling import Caller, CallOptions, Reply, ReplyStream
 from gateway.transcoding.errors import CallFailedError
 from gateway.transcoding.rules import Binding
 from serving import rpc_client, trace_context, tracing
-
-_OTHER = "_OTHER"
-_KNOWN_METHODS = frozenset(
-    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
-)
+from serving.instruments import OTHER
+from serving.metrics import HTTP_METHODS
 
 
 def method_name(method: str) -> str:
     """Return `method` if it is one, for a caller can send any word as its method."""
-    return method if method in _KNOWN_METHODS else _OTHER
+    return method if method in HTTP_METHODS else OTHER
 
 
 @contextmanager
@@ -37,7 +34,7 @@ def request_span(method: str, route: str | None, headers: Headers) -> Iterator[S
     attributes = {tracing.HTTP_METHOD: known}
     if route is not None:
         attributes[tracing.HTTP_ROUTE] = route
-    name = known if known != _OTHER else "HTTP"
+    name = known if known != OTHER else "HTTP"
     carrier = trace_context.carrier(headers.items())
     with tracing.server_span(f"{name} {route}" if route else name, carrier, attributes) as span:
         yield span

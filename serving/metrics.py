@@ -18,6 +18,20 @@ from serving.instruments import (
     label,
 )
 
+HTTP_METHODS = (
+    "CONNECT",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PUT",
+    "QUERY",
+    "TRACE",
+)
+"""The methods that are told apart; any other word is `_OTHER`."""
+
 _METHOD = label("rpc.method", "full name of the RPC")
 _CODE = label("rpc.response.status_code", "gRPC's name of the status")
 _ERROR = label("error.type", "what went wrong; absent where nothing did")
@@ -35,7 +49,7 @@ HTTP_DURATION = Histogram(
     method=label(
         "http.request.method",
         "a method of HTTP, or `_OTHER`",
-        *("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"),
+        *HTTP_METHODS,
     ),
     route=label("http.route", "path template of the route; absent where there is none", most=64),
     status=label(

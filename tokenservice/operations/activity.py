@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from serving import metrics
+from serving.instruments import OTHER
 from serving.recent import RecentDurations
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ TOKENSERVICE = "tokenservice"
 POLICY = "policy"
 GEMINI = "gemini"
 _MAX_REASONS = 64
-_OTHER = "_OTHER"
 
 
 class Activity:
@@ -56,5 +56,5 @@ class Activity:
         """Count a request that got none: of reasons, there are few, as in the answers."""
         metrics.REFUSED.add(reason=reason)
         if reason not in self.refused and len(self.refused) >= _MAX_REASONS:
-            reason = _OTHER
+            reason = OTHER
         self.refused[reason] += 1
